@@ -46,9 +46,10 @@ static struct xb_error *check_kind(const struct xb_image *img)
 				 elf_errmsg(-1));
 	if (eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    eh.e_machine != EM_X86_64)
-		return xb_errorf(XB_ERR_BAD_FILE,
-				 "%s is ELF for another machine (class %d, data %d, machine %d), not for 64-bit x86",
-				 img->path, eh.e_ident[EI_CLASS], eh.e_ident[EI_DATA], eh.e_machine);
+		return xb_errorf(
+			XB_ERR_BAD_FILE,
+			"%s is ELF for another machine (class %d, data %d, machine %d), not for 64-bit x86",
+			img->path, eh.e_ident[EI_CLASS], eh.e_ident[EI_DATA], eh.e_machine);
 	return NULL;
 }
 

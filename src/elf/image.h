@@ -5,8 +5,8 @@
  * pread() and never mapped: a library that is overwritten in place while we look at it must give us
  * stale bytes, not SIGBUS.  Everything in the file is untrusted; damage makes a part absent.
  *
- * All addresses here are vaddrs of the file (as in p_vaddr, st_value); elf/loaded.h knows where they are
- * in a process.  An image is not safe to share between threads: its parts are read on first use.
+ * All addresses here are vaddrs of the file (as in p_vaddr, st_value); elf/loaded.h knows where they
+ * are in a process.  An image is not safe to share between threads: its parts are read on first use.
  */
 #ifndef XB_ELF_IMAGE_H
 #define XB_ELF_IMAGE_H
@@ -18,7 +18,8 @@
 
 struct xb_image;
 
-/* One PT_LOAD, checked: memsz and vaddr do not wrap, filesz is cut at memsz and at the end of the file. */
+/* One PT_LOAD, checked: memsz and vaddr do not wrap, filesz is cut at memsz and at the end of the file.
+ */
 struct xb_segment {
 	xb_addr vaddr;
 	uint64_t memsz, filesz; /* bytes */

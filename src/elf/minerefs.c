@@ -63,7 +63,8 @@ static bool scan_segment(struct job *job, const struct xb_segment *seg)
 /* How many operands of the function are @data; the first of them in @ret. */
 static struct xb_error *confirm(struct job *job, struct xb_arena *scratch, struct xb_ref *ret)
 {
-	unsigned kinds = XB_MINE_DATA | XB_MINE_LEA | (job->absolute ? XB_MINE_IMM | XB_MINE_FIELD : 0U);
+	unsigned kinds =
+		XB_MINE_DATA | XB_MINE_LEA | (job->absolute ? XB_MINE_IMM | XB_MINE_FIELD : 0U);
 	struct xb_operands ops;
 
 	xb_arena_reset(scratch);
@@ -71,7 +72,7 @@ static struct xb_error *confirm(struct job *job, struct xb_arena *scratch, struc
 	for (size_t i = 0; i < ops.len; i++) {
 		const struct xb_operand *o = &ops.list[i];
 		xb_addr target = o->kind == XB_MINE_IMM || o->kind == XB_MINE_FIELD ? (xb_addr)o->value
-										     : o->target;
+										    : o->target;
 
 		if (target == job->data && ret->count++ == 0)
 			ret->insn = o->insn;

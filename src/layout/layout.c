@@ -1,0 +1,138 @@
+#include "layout/layout.h"
+
+#include "base/str.h"
+#include "layout/table.h"
+
+#include <string.h>
+
+/* DWARF numbers of the x86-64 registers a table may name. */
+static int8_t reg_number(const char *name)
+{
+	static const char *const names[] = {
+		"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8",
+		"r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip",
+	};
+
+	for (size_t i = 0; name != NULL && i < XB_ARRAY_LEN(names); i++) {
+		if (strcmp(names[i], name) == 0)
+			return (int8_t)i;
+	}
+	return -1;
+}
+
+static void from_table(const struct xb_layout_table *t, struct xb_layout *ret)
+{
+	*ret = (struct xb_layout){ .name = t->name, .release = t->release, .flavor = t->flavor };
+	for (int f = 0; f < XB_F__COUNT; f++) {
+		if (t->field[f].given)
+			ret->field[f] =
+				(struct xb_layout_place){ t->field[f].offset,
+							  (uint16_t)t->field[f].width, XB_FROM_TABLE };
+	}
+	for (int s = 0; s < XB_S__COUNT; s++)
+		ret->size[s] = t->size[s].value;
+	for (int k = 0; k < XB_K__COUNT; k++) {
+		ret->konst[k] = t->konst[k].value;
+		ret->has_konst[k] = t->konst[k].given;
+	}
+	for (int r = 0; r < XB_R__COUNT; r++)
+		ret->reg[r] = reg_number(t->reg[r]);
+}
+
+/* "25 jit, 25 emu, …" for the sentence that refuses. */
+static void list_known(struct xb_str *s)
+{
+	for (size_t i = 0; i < xb_layout_n_tables; i++)
+		xb_str_addf(s, "%s%u %s", i == 0 ? "" : ", ", xb_layout_tables[i].release,
+			    xb_flavor_name(xb_layout_tables[i].flavor));
+}
+
+static struct xb_error *unknown_options(unsigned release, uint64_t size, const struct xb_layout *other)
+{
+	return xb_error_advise(
+		xb_errorf(
+			XB_ERR_NO_LAYOUT,
+			"this OTP %u VM was built with options that move fields: its process structure has %llu bytes, table %s is for %llu",
+			release, (unsigned long long)size, other->name,
+			(unsigned long long)other->size[XB_S_Process]),
+		"install the debug information of this build, the layout is then read from it");
+}
+
+struct xb_error *xb_layout_for(unsigned release, enum xb_flavor flavor,
+			       uint64_t (*process_size)(void *arg, const struct xb_layout *l),
+			       void *arg, struct xb_layout *ret)
+{
+	struct xb_str known = XB_STR_INIT;
+	struct xb_error *err = NULL;
+	struct xb_layout l;
+
+	for (size_t i = 0; i < xb_layout_n_tables; i++) {
+		const struct xb_layout_table *t = &xb_layout_tables[i];
+		uint64_t size;
+
+		if (t->release != release || t->flavor != flavor)
+			continue;
+		from_table(t, &l);
+		size = process_size(arg, &l);
+		xb_error_destroy(err);
+		err = NULL;
+		if (size == l.size[XB_S_Process]) {
+			*ret = l;
+			return NULL;
+		}
+		err = unknown_options(release, size, &l);
+	}
+	if (err != NULL)
+		return err;
+	list_known(&known);
+	err = xb_errorf(XB_ERR_NO_LAYOUT, "no layout table for OTP %u with the %s (known: %s)", release,
+			flavor == XB_FLAVOR_JIT ? "JIT" : "interpreter", xb_str_get(&known));
+	xb_str_deinit(&known);
+	return err;
+}
+
+const char *xb_layout_field_name(enum xb_layout_field f)
+{
+	return xb_layout_field_specs[f].name;
+}
+
+const char *xb_layout_size_name(enum xb_layout_size s)
+{
+	return xb_layout_size_specs[s].name;
+}
+
+void xb_layout_field_path(enum xb_layout_field f, const char **ret_type, const char **ret_member)
+{
+	*ret_type = xb_layout_field_specs[f].ctype;
+	*ret_member = xb_layout_field_specs[f].member;
+}
+
+const char *xb_layout_size_type(enum xb_layout_size s)
+{
+	return xb_layout_size_specs[s].ctype;
+}
+
+const char *xb_layout_field_check(enum xb_layout_field f)
+{
+	return xb_layout_field_specs[f].check;
+}
+
+const char *xb_provenance_name(enum xb_provenance from)
+{
+	switch (from) {
+	case XB_FROM_NOWHERE:
+		return "unknown";
+	case XB_FROM_TABLE:
+		return "table";
+	case XB_FROM_DWARF:
+		return "DWARF";
+	case XB_FROM_USER:
+		return "command line";
+	}
+	return "unknown";
+}
+
+const char *xb_flavor_name(enum xb_flavor flavor)
+{
+	return flavor == XB_FLAVOR_JIT ? "jit" : "emu";
+}

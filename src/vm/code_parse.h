@@ -1,0 +1,15 @@
+/* Reading one module instance; used by code.c only. */
+#ifndef XB_VM_CODE_PARSE_H
+#define XB_VM_CODE_PARSE_H
+
+#include "vm/code.h"
+
+/** Fill functions, lines and file names of @m from the target; false when they make no sense. */
+bool xb_module_parse(struct xb_vm *vm, struct xb_module *m);
+
+/** Fill the MD5 of @n module instances, two batched reads for all; unreadable ones stay zero. */
+void xb_module_read_md5s(struct xb_vm *vm, struct xb_module *modules, size_t n);
+
+void xb_module_deinit(struct xb_module *m);
+
+#endif

@@ -1,0 +1,32 @@
+/* Which VM this is, read from the emulator's own executable: no symbols needed, nothing assumed from
+ * file names. */
+#ifndef XB_VM_IDENTIFY_H
+#define XB_VM_IDENTIFY_H
+
+#include "base/error.h"
+#include "layout/flavor.h"
+
+struct xb_image;
+
+struct xb_identity {
+	unsigned otp;  /* major release, 25 */
+	char erts[24]; /* "13.1.5" */
+	enum xb_flavor flavor;
+	bool native_stack;   /* JIT: "[jit:ns…": the Erlang stack is the machine stack */
+	bool frame_pointers; /* the running VM keeps them (+JPperf true|map); read from
+				erts_frame_layout */
+	bool stripped;       /* no .symtab in the executable */
+	bool has_dwarf;      /* in the executable or its separate debug file */
+	char build_id[96];   /* hexadecimal, "" without one */
+	char banner[320];    /* the format string of system_info(system_version), as compiled in */
+};
+
+/**
+ * Find the version banner in the image's data.  Mirrors
+ * erts/emulator/beam/erl_bif_info.c:erts_system_version[].
+ * @return NULL, or NOT_BEAM when the image holds no such banner.
+ * Cost: one pass over the data, below 1 ms.
+ */
+XB_NODISCARD struct xb_error *xb_identify(struct xb_image *image, struct xb_identity *ret);
+
+#endif

@@ -1,0 +1,66 @@
+#include "vm/vm.h"
+
+#include "elf/symbols.h"
+#include "vm/atom.h"
+#include "vm/check.h"
+#include "vm/code.h"
+
+#include <stdlib.h>
+
+struct size_source {
+	const struct xb_vm_source *source;
+	xb_addr proc_table;
+};
+
+/* sizeof(Process) as the running VM states it, read where a candidate layout says. */
+static uint64_t process_size(void *arg, const struct xb_layout *l)
+{
+	const struct size_source *s = arg;
+	uint64_t size = 0;
+
+	(void)xb_mem_try(s->source->mem, s->proc_table + xb_layout_at(l, XB_F_ErtsPTab_element_size),
+			 &size, 8);
+	return size;
+}
+
+static struct xb_error *attach(struct xb_vm *vm, const struct xb_vm_source *source)
+{
+	struct size_source size = { .source = source };
+
+	XB_TRY(xb_identify(source->image, &vm->id));
+	XB_TRY(xb_roots_proc_table(source, &size.proc_table));
+	XB_TRY(xb_layout_for(vm->id.otp, vm->id.flavor, process_size, &size, &vm->layout));
+	XB_TRY(xb_atoms_create(vm, &vm->atoms));
+	XB_TRY(xb_code_create(vm, &vm->code));
+	XB_TRY(xb_roots_find(vm, source));
+	XB_TRY(xb_check_all(vm, NULL));
+	return NULL;
+}
+
+struct xb_error *xb_vm_attach(const struct xb_vm_source *source, struct xb_vm **ret)
+{
+	struct xb_vm *vm = calloc(1, sizeof(*vm));
+	struct xb_error *err;
+
+	if (vm == NULL)
+		return xb_error_nomem();
+	vm->mem = source->mem;
+	vm->log = source->log;
+	err = attach(vm, source);
+	if (err != NULL) {
+		xb_vm_detach(vm);
+		return err;
+	}
+	*ret = vm;
+	return NULL;
+}
+
+void xb_vm_detach(struct xb_vm *vm)
+{
+	if (vm == NULL)
+		return;
+	xb_atoms_destroy(vm->atoms);
+	xb_code_destroy(vm->code);
+	xb_arena_deinit(&vm->arena);
+	free(vm);
+}
