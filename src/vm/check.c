@@ -8,7 +8,7 @@
 /* In order of dependence: later ones trust what earlier ones proved. */
 static const struct {
 	const char *name, *promise;
-	struct xb_error *(*run)(struct xb_vm *vm, struct xb_check_result *r);
+	struct xb_error *(*run)(struct xb_check_ctx *c, struct xb_check_result *r);
 } checks[] = {
 	{ "atom_text", "atoms carry their own index, are text, and the well-known ones are among them",
 	  xb_check_atom_text },
@@ -78,10 +78,12 @@ static struct xb_error *violated(const struct xb_vm *vm, const struct xb_check_r
 
 struct xb_error *xb_check_all(struct xb_vm *vm, struct xb_check_results *results)
 {
+	struct xb_check_ctx c = { .vm = vm };
+
 	for (size_t i = 0; i < XB_ARRAY_LEN(checks); i++) {
 		struct xb_check_result r = { .name = checks[i].name, .promise = checks[i].promise };
 
-		XB_TRY(xb_error_wrap(checks[i].run(vm, &r), "check %s", r.name));
+		XB_TRY(xb_error_wrap(checks[i].run(&c, &r), "check %s", r.name));
 		if (results != NULL && !xb_check_results_push(results, r))
 			return xb_error_nomem();
 		if (r.failed > 0)

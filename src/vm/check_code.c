@@ -12,8 +12,9 @@ enum { ATOMS = 64, MODULES = 8 };
  * looked at are spread over the table.  xb_atom_get() itself refuses an Atom that does not carry its
  * own index.
  */
-struct xb_error *xb_check_atom_text(struct xb_vm *vm, struct xb_check_result *r)
+struct xb_error *xb_check_atom_text(struct xb_check_ctx *c, struct xb_check_result *r)
 {
+	struct xb_vm *vm = c->vm;
 	static const char *const first[] = { "false", "true", "_" };
 	struct xb_atom_text text;
 	uint32_t n;
@@ -32,8 +33,9 @@ struct xb_error *xb_check_atom_text(struct xb_vm *vm, struct xb_check_result *r)
 
 /* xb_code_refresh() refuses ranges out of order; here: there are some, and the preloaded ones among
  * them. */
-struct xb_error *xb_check_code_ranges(struct xb_vm *vm, struct xb_check_result *r)
+struct xb_error *xb_check_code_ranges(struct xb_check_ctx *c, struct xb_check_result *r)
 {
+	struct xb_vm *vm = c->vm;
 	size_t n;
 
 	XB_TRY(xb_code_refresh(vm, NULL));
@@ -43,8 +45,9 @@ struct xb_error *xb_check_code_ranges(struct xb_vm *vm, struct xb_check_result *
 	return NULL;
 }
 
-struct xb_error *xb_check_code_header(struct xb_vm *vm, struct xb_check_result *r)
+struct xb_error *xb_check_code_header(struct xb_check_ctx *c, struct xb_check_result *r)
 {
+	struct xb_vm *vm = c->vm;
 	struct xb_module *m;
 	size_t n;
 
@@ -69,8 +72,9 @@ struct xb_error *xb_check_code_header(struct xb_vm *vm, struct xb_check_result *
 	return NULL;
 }
 
-struct xb_error *xb_check_line_rows(struct xb_vm *vm, struct xb_check_result *r)
+struct xb_error *xb_check_line_rows(struct xb_check_ctx *c, struct xb_check_result *r)
 {
+	struct xb_vm *vm = c->vm;
 	struct xb_module *m;
 	size_t n;
 
@@ -93,8 +97,9 @@ struct xb_error *xb_check_line_rows(struct xb_vm *vm, struct xb_check_result *r)
 }
 
 /* Module *seg_table[i >> 10][i & 1023]: its current instance must be one of the code ranges. */
-struct xb_error *xb_check_module_table(struct xb_vm *vm, struct xb_check_result *r)
+struct xb_error *xb_check_module_table(struct xb_check_ctx *c, struct xb_check_result *r)
 {
+	struct xb_vm *vm = c->vm;
 	const struct xb_layout *l = &vm->layout;
 	enum { TABLE_STRIDE = 128, SEG = 1024 };
 	uint32_t active, entries;

@@ -5,8 +5,24 @@
 
 #include "vm/check.h"
 
-#define XB_CHECK(name)                                                                                 \
-	XB_NODISCARD struct xb_error *xb_check_##name(struct xb_vm *vm, struct xb_check_result *r)
+enum { XB_CHECK_SAMPLE = 256 };
+
+/* What the checks share: the processes looked at, spread evenly over the table. */
+struct xb_check_ctx {
+	struct xb_vm *vm;
+	size_t occupied; /* slots in use when the sample was taken */
+	size_t n;
+	struct {
+		xb_addr addr;
+		uint32_t slot;
+	} sample[XB_CHECK_SAMPLE];
+};
+
+/** Choose the sample; needs a process table whose shape was checked. */
+XB_NODISCARD struct xb_error *xb_check_sample(struct xb_check_ctx *c);
+
+#define XB_CHECK(name) \
+	XB_NODISCARD struct xb_error *xb_check_##name(struct xb_check_ctx *c, struct xb_check_result *r)
 
 /* check_process.c */
 XB_CHECK(ptab_shape);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE = 256, AGAIN = 3 };
+enum { AGAIN = 3 };
 
 struct subject {
 	struct xb_vm *vm;
@@ -66,56 +66,42 @@ static bool holds(struct xb_vm *vm, xb_addr addr, uint32_t slot, rule_fn rule)
 	return !still_there(&s);
 }
 
-/* Occupied slots, evenly spread. */
-static struct xb_error *occupied(struct xb_vm *vm, uint64_t **ret_slots, uint32_t **ret_index,
-				 size_t *ret_n)
+/* Two passes over the slots: count the occupied ones, then take every k-th. */
+struct xb_error *xb_check_sample(struct xb_check_ctx *c)
 {
-	const struct xb_roots *roots = &vm->roots;
-	uint64_t *slots = malloc((size_t)roots->proc_max * 8 + 8);
-	uint32_t *index = malloc((size_t)roots->proc_max * 4 + 4);
-	struct xb_error *err = NULL;
-	size_t n = 0;
+	const struct xb_roots *roots = &c->vm->roots;
+	size_t bytes = (size_t)roots->proc_max * 8, seen = 0, step;
+	uint64_t *slots = malloc(bytes);
+	struct xb_error *err;
 
-	if (slots == NULL || index == NULL)
-		err = xb_error_nomem();
-	if (err == NULL)
-		err = xb_error_wrap(
-			xb_mem_read(vm->mem, roots->proc_tab, slots, (size_t)roots->proc_max * 8),
-			"process table");
-	for (uint32_t i = 0; err == NULL && i < roots->proc_max; i++) {
-		if (slots[i] != 0 && slots[i] != roots->proc_invalid)
-			index[n++] = i;
-	}
-	if (err != NULL) {
-		free(slots);
-		free(index);
-		return err;
-	}
-	*ret_slots = slots;
-	*ret_index = index;
-	*ret_n = n;
-	return NULL;
-}
-
-static struct xb_error *each(struct xb_vm *vm, struct xb_check_result *r, rule_fn rule)
-{
-	uint64_t *slots;
-	uint32_t *index;
-	size_t n, step;
-
-	XB_TRY(occupied(vm, &slots, &index, &n));
-	step = n / SAMPLE + 1;
-	for (size_t i = 0; i < n; i += step) {
-		r->tested++;
-		r->failed += !holds(vm, slots[index[i]], index[i], rule);
+	if (slots == NULL)
+		return xb_error_nomem();
+	err = xb_error_wrap(xb_mem_read(c->vm->mem, roots->proc_tab, slots, bytes), "process table");
+	c->occupied = c->n = 0;
+	for (uint32_t i = 0; err == NULL && i < roots->proc_max; i++)
+		c->occupied += slots[i] != 0 && slots[i] != roots->proc_invalid;
+	step = c->occupied / XB_CHECK_SAMPLE + 1;
+	for (uint32_t i = 0; err == NULL && i < roots->proc_max && c->n < XB_CHECK_SAMPLE; i++) {
+		if (slots[i] == 0 || slots[i] == roots->proc_invalid || seen++ % step != 0)
+			continue;
+		c->sample[c->n].addr = slots[i];
+		c->sample[c->n++].slot = i;
 	}
 	free(slots);
-	free(index);
-	return NULL;
+	return err;
 }
 
-struct xb_error *xb_check_ptab_shape(struct xb_vm *vm, struct xb_check_result *r)
+static void each(struct xb_check_ctx *c, struct xb_check_result *r, rule_fn rule)
 {
+	for (size_t i = 0; i < c->n; i++) {
+		r->tested++;
+		r->failed += !holds(c->vm, c->sample[i].addr, c->sample[i].slot, rule);
+	}
+}
+
+struct xb_error *xb_check_ptab_shape(struct xb_check_ctx *c, struct xb_check_result *r)
+{
+	struct xb_vm *vm = c->vm;
 	const struct xb_roots *t = &vm->roots;
 	unsigned char bytes[512];
 	struct xb_rec rec = { &vm->layout, bytes, sizeof(bytes) };
@@ -131,20 +117,18 @@ struct xb_error *xb_check_ptab_shape(struct xb_vm *vm, struct xb_check_result *r
 
 /* The count includes a few that are being created or freed; a busy VM moves between the two readings.
  */
-struct xb_error *xb_check_ptab_count(struct xb_vm *vm, struct xb_check_result *r)
+struct xb_error *xb_check_ptab_count(struct xb_check_ctx *c, struct xb_check_result *r)
 {
-	uint64_t *slots;
-	uint32_t *index, before, after;
-	size_t n;
+	uint32_t before, after;
+	size_t slack;
 
-	XB_TRY(xb_proc_count(vm, &before));
-	XB_TRY(occupied(vm, &slots, &index, &n));
-	free(slots);
-	free(index);
-	XB_TRY(xb_proc_count(vm, &after));
+	XB_TRY(xb_proc_count(c->vm, &before));
+	XB_TRY(xb_check_sample(c));
+	XB_TRY(xb_proc_count(c->vm, &after));
+	slack = 64 + c->occupied / 8;
 	r->tested = 1;
-	r->failed = n + 64 + n / 8 < XB_MIN(before, after) ||
-		    n > (size_t)XB_MAX(before, after) + 64 + n / 8;
+	r->failed = c->occupied + slack < XB_MIN(before, after) ||
+		    c->occupied > XB_MAX(before, after) + slack;
 	return NULL;
 }
 
@@ -266,21 +250,22 @@ static bool i_in_code(const struct subject *s)
 }
 
 /* A word that is always zero would pass as a state: most processes of any node have normal priority. */
-struct xb_error *xb_check_state_flags(struct xb_vm *vm, struct xb_check_result *r)
+struct xb_error *xb_check_state_flags(struct xb_check_ctx *c, struct xb_check_result *r)
 {
 	struct xb_check_result normal = { 0 };
 
-	XB_TRY(each(vm, r, state_flags));
-	XB_TRY(each(vm, &normal, is_normal));
+	each(c, r, state_flags);
+	each(c, &normal, is_normal);
 	if (normal.failed * 2 > normal.tested)
 		r->failed += normal.failed;
 	return NULL;
 }
 
 #define PROCESS_CHECK(name)                                                                            \
-	struct xb_error *xb_check_##name(struct xb_vm *vm, struct xb_check_result *r)                  \
+	struct xb_error *xb_check_##name(struct xb_check_ctx *c, struct xb_check_result *r)            \
 	{                                                                                              \
-		return each(vm, r, name);                                                              \
+		each(c, r, name);                                                                      \
+		return NULL;                                                                           \
 	}
 
 PROCESS_CHECK(id_slot)

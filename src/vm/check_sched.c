@@ -9,8 +9,9 @@ enum { AGAIN = 8, RUN_QUEUE_FLAGS = 7 };
  * Scheduler i has number i + 1, and its run queue names a scheduler.  Dirty schedulers share one queue
  * for each kind, whose scheduler field is not set.
  */
-struct xb_error *xb_check_sched_ring(struct xb_vm *vm, struct xb_check_result *r)
+struct xb_error *xb_check_sched_ring(struct xb_check_ctx *c, struct xb_check_result *r)
 {
+	struct xb_vm *vm = c->vm;
 	const struct xb_layout *l = &vm->layout;
 	xb_cleanup(xb_arena_deinit) struct xb_arena arena = XB_ARENA_INIT;
 	struct xb_scheds s;
@@ -41,8 +42,9 @@ struct xb_error *xb_check_sched_ring(struct xb_vm *vm, struct xb_check_result *r
 	return NULL;
 }
 
-struct xb_error *xb_check_sched_current(struct xb_vm *vm, struct xb_check_result *r)
+struct xb_error *xb_check_sched_current(struct xb_check_ctx *c, struct xb_check_result *r)
 {
+	struct xb_vm *vm = c->vm;
 	xb_cleanup(xb_arena_deinit) struct xb_arena arena = XB_ARENA_INIT;
 	struct xb_scheds s;
 

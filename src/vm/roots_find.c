@@ -85,6 +85,17 @@ uint64_t xb_finder_word(struct xb_finder *f, xb_addr addr)
 	return xb_mem_try(f->vm->mem, addr, &v, 8) == 8 ? v : 0;
 }
 
+const char *xb_finder_literal(struct xb_finder *f, xb_addr addr, size_t len)
+{
+	const char *text;
+
+	/* Nearly every word is refused here, without a look at the file. */
+	if (addr < f->source->bias || addr - f->source->bias > MAX_DATA)
+		return NULL;
+	text = (const char *)xb_image_bytes(f->source->image, addr - f->source->bias, len);
+	return text != NULL && text[len - 1] == '\0' ? text : NULL;
+}
+
 xb_addr xb_finder_scan(struct xb_finder *f, const struct root_spec *spec, xb_addr expected,
 		       size_t *hits)
 {

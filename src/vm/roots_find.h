@@ -36,6 +36,11 @@ xb_addr xb_finder_mine(struct xb_finder *f, const struct root_spec *spec, const 
 
 /** The word at live address @addr, from the copy or from the target; 0 when unreadable. */
 uint64_t xb_finder_word(struct xb_finder *f, xb_addr addr);
+
+/** The @len bytes at live address @addr as the executable has them when they are NUL-terminated text,
+ * else NULL. */
+const char *xb_finder_literal(struct xb_finder *f, xb_addr addr, size_t len);
+
 struct xb_vm *xb_finder_vm(struct xb_finder *f);
 
 bool xb_looks_like_proc_table(struct xb_finder *f, xb_addr addr);

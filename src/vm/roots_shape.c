@@ -31,17 +31,15 @@ bool xb_looks_like_proc_table(struct xb_finder *f, xb_addr addr)
 	       field(f, addr, XB_F_ErtsPTab_element_size) == vm->layout.size[XB_S_Process];
 }
 
-/* A Hash at the start of an IndexTable whose name is @name; linkers merge tails, so only the text
- * counts. */
+/* A Hash at the start of an IndexTable whose name is the literal @name (linkers merge tails: only the
+ * text counts). */
 static bool named_table(struct xb_finder *f, xb_addr addr, const char *name)
 {
-	struct xb_vm *vm = xb_finder_vm(f);
-	xb_addr at = xb_finder_word(f, addr + xb_layout_at(&vm->layout, XB_F_Hash_name));
-	char text[32] = "";
+	const char *text = xb_finder_literal(
+		f, xb_finder_word(f, addr + xb_layout_at(&xb_finder_vm(f)->layout, XB_F_Hash_name)),
+		strlen(name) + 1);
 
-	return at >= 4096 && at >> 47 == 0 &&
-	       xb_mem_try(vm->mem, at, text, strlen(name) + 1) == strlen(name) + 1 &&
-	       memcmp(text, name, strlen(name) + 1) == 0;
+	return text != NULL && strcmp(text, name) == 0;
 }
 
 bool xb_looks_like_atom_table(struct xb_finder *f, xb_addr addr)

@@ -37,8 +37,10 @@ handle(["load", K], S) ->
     {Names, S1} = load_many(list_to_integer(K), S, []),
     {ok, [[Name, $\n] || Name <- Names], S1};
 handle(["fill", N], S) ->
-    {ok, S1} = fill(list_to_integer(N) - functions(), S),
-    {ok, io_lib:format("~w~n", [functions()]), S1};
+    %% The compiler itself is many functions: have it before counting.
+    S1 = with_assembly(S),
+    S2 = fill(list_to_integer(N) - functions(), S1),
+    {ok, io_lib:format("~w~n", [functions()]), S2};
 handle(["reload", Name], #s{versions = Versions} = S) ->
     Version = maps:get(Name, Versions),
     _ = code:purge(list_to_existing_atom(Name)),
@@ -79,11 +81,16 @@ functions() ->
     lists:sum([length(M:module_info(functions)) || {M, _} <- code:all_loaded()]).
 
 %% One module is compiled; the others are copies under other names.
-fill(Missing, S) when Missing =< 0 ->
-    {ok, S};
-fill(Missing, #s{assembly = undefined} = S) ->
+with_assembly(#s{assembly = undefined} = S) ->
     Forms = zoo_gen:chain(zoo_placeholder, names("part_", 148)),
-    fill(Missing, S#s{assembly = zoo_gen:assembly(Forms)});
+    Assembly = zoo_gen:assembly(Forms),
+    _ = zoo_gen:assemble(Assembly, codeload_fill),
+    S#s{assembly = Assembly};
+with_assembly(S) ->
+    S.
+
+fill(Missing, S) when Missing =< 0 ->
+    S;
 fill(Missing, #s{assembly = Assembly, next = Next} = S) ->
     Module = list_to_atom("codeload_fill_" ++ integer_to_list(Next)),
     Binary = zoo_gen:assemble(Assembly, Module),
