@@ -268,7 +268,7 @@ static unsigned char *unpack(const unsigned char *in, size_t in_len, size_t *ret
 	lzma_end(&strm);
 	if (rc == LZMA_STREAM_END)
 		return out;
-	*why = rc == LZMA_OK && cap == MAX_UNPACKED ? "is larger than 64 MiB unpacked"
+	*why = rc == LZMA_OK && cap == MAX_UNPACKED    ? "is larger than 64 MiB unpacked"
 	       : rc == LZMA_OK || rc == LZMA_MEM_ERROR ? "needs more memory than there is"
 						       : "is not valid xz data";
 	free(out);

@@ -1,13 +1,13 @@
 /*
  * Finding the separate debug information of an image.
  *
- * Two products.  The debug file: a second ELF file with .symtab and .debug_*, looked for by build-id, then
- * by .gnu_debuglink; below an extra directory first, then below the target's root, then below ours.  And
- * .gnu_debugdata: a small xz-compressed ELF file inside the image that holds only .symtab.
+ * Two products.  The debug file: a second ELF file with .symtab and .debug_*, looked for by build-id,
+ * then by .gnu_debuglink; below an extra directory first, then below the target's root, then below
+ * ours.  And .gnu_debugdata: a small xz-compressed ELF file inside the image that holds only .symtab.
  *
  * A debug file is believed when its build-id equals that of the image; where one of them has none, when
- * its CRC is the one in .gnu_debuglink.  A file with neither symbols nor DWARF is not a debug file, which
- * also stops an image from being its own.
+ * its CRC is the one in .gnu_debuglink.  A file with neither symbols nor DWARF is not a debug file,
+ * which also stops an image from being its own.
  */
 #ifndef XB_ELF_DEBUGFILE_H
 #define XB_ELF_DEBUGFILE_H

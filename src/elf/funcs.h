@@ -1,10 +1,10 @@
 /*
- * Function bounds of an image that may have no symbols: the frame description entries of .eh_frame, which
- * survive stripping because unwinding needs them.
+ * Function bounds of an image that may have no symbols: the frame description entries of .eh_frame,
+ * which survive stripping because unwinding needs them.
  *
- * .eh_frame_hdr holds a table of all starts, sorted by the linker.  The end of a function is in its entry
- * in .eh_frame and is read when somebody asks.  One source function may have several entries (hot and
- * .cold part); the whole .plt is one entry.
+ * .eh_frame_hdr holds a table of all starts, sorted by the linker.  The end of a function is in its
+ * entry in .eh_frame and is read when somebody asks.  One source function may have several entries (hot
+ * and .cold part); the whole .plt is one entry.
  */
 #ifndef XB_ELF_FUNCS_H
 #define XB_ELF_FUNCS_H

@@ -5,8 +5,8 @@
  * pread() and never mapped: a library that is overwritten in place while we look at it must give us
  * stale bytes, not SIGBUS.  Everything in the file is untrusted; damage makes a part absent.
  *
- * All addresses here are vaddrs of the file (as in p_vaddr, st_value); elf/loaded.h knows where they are
- * in a process.  An image is not safe to share between threads: its parts are read on first use.
+ * All addresses here are vaddrs of the file (as in p_vaddr, st_value); elf/loaded.h knows where they
+ * are in a process.  An image is not safe to share between threads: its parts are read on first use.
  */
 #ifndef XB_ELF_IMAGE_H
 #define XB_ELF_IMAGE_H
@@ -18,7 +18,8 @@
 
 struct xb_image;
 
-/* One PT_LOAD, checked: memsz and vaddr do not wrap, filesz is cut at memsz and at the end of the file. */
+/* One PT_LOAD, checked: memsz and vaddr do not wrap, filesz is cut at memsz and at the end of the file.
+ */
 struct xb_segment {
 	xb_addr vaddr;
 	uint64_t memsz, filesz; /* bytes */
@@ -106,7 +107,8 @@ bool xb_image_eh_frame_hdr(const struct xb_image *img, xb_addr *ret_vaddr, uint6
 
 /**
  * The @len bytes at @vaddr as the file has them, before relocation; NULL unless all of them are backed
- * by the file.  Borrowed until the image is closed.  Cost: the segment is read as a whole on first use.
+ * by the file.  Borrowed until the image is closed.  Cost: pieces of 32 KiB are
+ * read on first use.
  */
 const unsigned char *xb_image_bytes(struct xb_image *img, xb_addr vaddr, size_t len);
 

@@ -27,25 +27,27 @@ enum xb_mine_kind {
 #define XB_MINE_NO_REG 0xff
 
 struct xb_operand {
-	xb_addr insn;    /* vaddr of the instruction */
-	uint8_t len;     /* its bytes */
-	uint8_t kind;    /* one of enum xb_mine_kind */
-	uint8_t width;   /* bytes accessed or, for IMM, of the operation; 0 for LEA, CALL, JUMP */
+	xb_addr insn;  /* vaddr of the instruction */
+	uint8_t len;   /* its bytes */
+	uint8_t kind;  /* one of enum xb_mine_kind */
+	uint8_t width; /* bytes accessed or, for IMM, of the operation; 0 for LEA, CALL, JUMP */
 	bool read, write;
-	uint8_t base;    /* FIELD: the base register, or none */
-	uint8_t index;   /* DATA and FIELD: index register, or none */
-	uint8_t scale;   /* 1, 2, 4, 8 with an index */
-	uint8_t reg;     /* the first general register operand outside memory (mov %rax,x or x,%rax), or none */
+	uint8_t base;  /* FIELD: the base register, or none */
+	uint8_t index; /* DATA and FIELD: index register, or none */
+	uint8_t scale; /* 1, 2, 4, 8 with an index */
+	uint8_t reg;   /* the first general register operand outside memory (mov %rax,x or x,%rax), or
+			  none */
 	uint16_t insn_id; /* X86_INS_… of <capstone/x86.h> */
-	xb_addr target;  /* DATA, LEA, CALL, JUMP: vaddr */
-	int64_t value;   /* FIELD: displacement; IMM: the value */
+	xb_addr target;   /* DATA, LEA, CALL, JUMP: vaddr */
+	int64_t value;    /* FIELD: displacement; IMM: the value */
 };
 
 struct xb_operands {
 	struct xb_operand *list; /* in address order, in the arena given */
 	size_t len;
 	size_t instructions;
-	size_t undecoded; /* bytes that are no instruction; when > 0 what follows them is not to be trusted */
+	size_t undecoded; /* bytes that are no instruction; when > 0 what follows them is not to be
+			     trusted */
 	bool truncated;   /* a bound of ours was reached */
 };
 
@@ -83,14 +85,13 @@ struct xb_refs {
 	struct xb_ref *list; /* ascending */
 	size_t len;
 	size_t outside; /* places that look like references but lie in no known function */
-	bool truncated; /* more than 1,024 functions */
+	bool truncated; /* more than 1,024 functions, or 4 million instructions looked at */
 };
 
 /**
  * Every function with a DATA or LEA operand, or in a non-PIE an immediate, that is @data exactly.
- * Candidates come from a scan of all executable segments for the 32-bit displacement; each is confirmed by
- * disassembling the function around it.
- * Cost: about 1 ms for each MiB of code, plus the functions.
+ * Candidates come from a scan of all executable segments for the 32-bit displacement; each is confirmed
+ * by disassembling the function around it. Cost: about 1 ms for each MiB of code, plus the functions.
  */
 XB_NODISCARD struct xb_error *xb_mine_find_refs(struct xb_miner *m, struct xb_image *img,
 						struct xb_funcs *funcs, xb_addr data,

@@ -97,7 +97,8 @@ bool xb_image_build_id_vaddr(struct xb_image *img, xb_addr *ret_vaddr)
 	if (!xb_image_build_id(img, &id, &len))
 		return false;
 	segs = xb_image_segments(img, &n);
-	/* The note lies in the page of the ELF header, before the dynamic symbols: no need for a parser. */
+	/* The note lies in the page of the ELF header, before the dynamic symbols: no need for a
+	 * parser. */
 	for (size_t i = 0; i < n; i++) {
 		size_t look = (size_t)XB_MIN(segs[i].filesz, 1U << 16);
 
@@ -105,8 +106,8 @@ bool xb_image_build_id_vaddr(struct xb_image *img, xb_addr *ret_vaddr)
 		bytes = bytes == NULL ? NULL : memmem(bytes, look, id, len);
 		if (bytes == NULL)
 			continue;
-		*ret_vaddr = segs[i].vaddr +
-			     (uint64_t)(bytes - xb_image_bytes(img, segs[i].vaddr, look));
+		*ret_vaddr =
+			segs[i].vaddr + (uint64_t)(bytes - xb_image_bytes(img, segs[i].vaddr, look));
 		return true;
 	}
 	return false;

@@ -272,7 +272,8 @@ const struct xb_symbol *xb_symbols_find(const struct xb_symbols *s, const char *
 	return NULL;
 }
 
-const struct xb_symbol *xb_symbols_find_in(const struct xb_symbols *s, const char *file, const char *name)
+const struct xb_symbol *xb_symbols_find_in(const struct xb_symbols *s, const char *file,
+					   const char *name)
 {
 	const struct xb_symbol *y = xb_symbols_find(s, name), *found = NULL;
 

@@ -2,9 +2,9 @@
  * The symbols of one image, merged from every source that has some.
  *
  * Sources in the order they are believed: .symtab of the image, .symtab of the separate debug file,
- * .gnu_debugdata, .dynsym.  A symbol that several sources know is kept once, from the first.  Only defined
- * symbols whose value lies inside a PT_LOAD of the image are kept: no undefined, absolute, TLS, section or
- * file symbols.
+ * .gnu_debugdata, .dynsym.  A symbol that several sources know is kept once, from the first.  Only
+ * defined symbols whose value lies inside a PT_LOAD of the image are kept: no undefined, absolute, TLS,
+ * section or file symbols.
  */
 #ifndef XB_ELF_SYMBOLS_H
 #define XB_ELF_SYMBOLS_H
@@ -56,13 +56,14 @@ static inline void xb_symbols_cleanup(struct xb_symbols **s)
 }
 
 /**
- * The symbol called @name, with or without its version, or NULL.  Among several: the earlier source, then
- * global before weak before local, sized before unsized.  Check @ambiguous where a wrong one would hurt.
- * Borrowed.  Cost: one hash lookup.
+ * The symbol called @name, with or without its version, or NULL.  Among several: the earlier source,
+ * then global before weak before local, sized before unsized.  Check @ambiguous where a wrong one would
+ * hurt. Borrowed.  Cost: one hash lookup.
  */
 const struct xb_symbol *xb_symbols_find(const struct xb_symbols *s, const char *name);
 
-/** The one local symbol @name of source file @file ("beam_ranges.c"); NULL when there is none or several. */
+/** The one local symbol @name of source file @file ("beam_ranges.c"); NULL when there is none or
+ * several. */
 const struct xb_symbol *xb_symbols_find_in(const struct xb_symbols *s, const char *file,
 					   const char *name);
 
@@ -74,11 +75,10 @@ XB_NODISCARD struct xb_error *xb_symbols_need(const struct xb_symbols *s, const 
  * The function or object that holds @vaddr, or NULL.
  *
  * A symbol without a size reaches to the next symbol or to the end of its section, but never takes
- * anything away from one with a size.  Of aliases at one address the most telling is taken: functions and
- * objects before labels, sized before unsized, global before weak before local, and the name with fewest
- * leading underscores.
- * Cost: a binary search; the first call sorts (about 1 ms for 4,400 symbols).  NULL also when that ran out
- * of memory.
+ * anything away from one with a size.  Of aliases at one address the most telling is taken: functions
+ * and objects before labels, sized before unsized, global before weak before local, and the name with
+ * fewest leading underscores. Cost: a binary search; the first call sorts (about 1 ms for 4,400
+ * symbols).  NULL also when that ran out of memory.
  */
 const struct xb_symbol *xb_symbols_at(struct xb_symbols *s, xb_addr vaddr);
 

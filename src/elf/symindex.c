@@ -93,8 +93,7 @@ static void build(struct xb_symbols *s, const struct key *keys)
 		if (y->size > 0) {
 			if (__builtin_add_overflow(y->vaddr, y->size, &end) || end > limit)
 				end = limit;
-		} else if (around != XB_SYMBOL_NONE &&
-			   s->list.data[s->spans[around].symbol].size > 0) {
+		} else if (around != XB_SYMBOL_NONE && s->list.data[s->spans[around].symbol].size > 0) {
 			continue; /* a label inside a function */
 		} else {
 			end = limit;
