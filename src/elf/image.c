@@ -11,6 +11,15 @@
 
 enum { MAX_SEGMENTS = 64, MAX_HEADERS = 4096 };
 
+/* What one pread() of file bytes fetches: somebody who wants 12 bytes of 3 MiB pays for little more. */
+enum { CHUNK = 32 << 10 };
+
+/* The file bytes of one segment, in one piece of address space that is filled where it is asked for. */
+struct content {
+	unsigned char *bytes;
+	unsigned char *have; /* one per chunk */
+};
+
 struct xb_image {
 	Elf *elf;
 	int fd;
@@ -26,9 +35,8 @@ struct xb_image {
 	size_t build_id_len;
 	size_t n_segments;
 	struct xb_segment segments[MAX_SEGMENTS];
-	Elf_Data *bytes[MAX_SEGMENTS]; /* file bytes of each segment once asked for */
-	bool tried[MAX_SEGMENTS];
-	uint64_t loaded; /* bytes of segments read so far */
+	struct content contents[MAX_SEGMENTS];
+	uint64_t reserved; /* bytes of address space in @contents */
 	struct {
 		xb_addr vaddr;
 		uint64_t size;
@@ -209,6 +217,10 @@ void xb_image_close(struct xb_image *img)
 	if (img->elf != NULL)
 		elf_end(img->elf);
 	xb_closep(&img->fd);
+	for (size_t i = 0; i < img->n_segments; i++) {
+		free(img->contents[i].bytes);
+		free(img->contents[i].have);
+	}
 	free(img->memory);
 	free(img->path);
 	free(img);
@@ -283,20 +295,56 @@ const struct xb_segment *xb_image_segment_at(const struct xb_image *img, xb_addr
 	return NULL;
 }
 
-/* Segments of a sane file do not overlap; a made-up one must not make us read the file 64 times. */
-static const unsigned char *segment_bytes(struct xb_image *img, size_t i)
+/* Segments of a sane file do not overlap; a made-up one must not make us hold the file 64 times. */
+static bool reserve(struct xb_image *img, struct content *c, const struct xb_segment *s)
 {
-	struct xb_segment *s = &img->segments[i];
-
-	if (!img->tried[i]) {
-		img->tried[i] = true;
-		if (s->filesz <= SIZE_MAX / 2 && img->loaded + s->filesz <= 2 * img->file_size)
-			img->bytes[i] = elf_getdata_rawchunk(img->elf, (int64_t)s->offset,
-							     (size_t)s->filesz, ELF_T_BYTE);
-		if (img->bytes[i] != NULL)
-			img->loaded += s->filesz;
+	if (s->filesz > SIZE_MAX / 2 || img->reserved + s->filesz > 2 * img->file_size)
+		return false;
+	c->bytes = malloc((size_t)s->filesz);
+	c->have = calloc((size_t)s->filesz / CHUNK + 1, 1);
+	if (c->bytes == NULL || c->have == NULL) {
+		free(c->bytes);
+		free(c->have);
+		*c = (struct content){ 0 };
+		return false;
 	}
-	return img->bytes[i] == NULL ? NULL : img->bytes[i]->d_buf;
+	img->reserved += s->filesz;
+	return true;
+}
+
+static bool read_chunk(const struct xb_image *img, struct content *c, const struct xb_segment *s,
+		       size_t nr)
+{
+	size_t at = nr * CHUNK, end = (size_t)XB_MIN(s->filesz, (uint64_t)at + CHUNK);
+
+	while (at < end) {
+		ssize_t n = pread(img->fd, c->bytes + at, end - at, (off_t)(s->offset + at));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		at += (size_t)n;
+	}
+	c->have[nr] = 1;
+	return true;
+}
+
+/* Bytes [@at, @at + @len) of segment number @i, which has that many. */
+static const unsigned char *segment_bytes(struct xb_image *img, size_t i, size_t at, size_t len)
+{
+	const struct xb_segment *s = &img->segments[i];
+	struct content *c = &img->contents[i];
+
+	if (img->memory != NULL)
+		return (const unsigned char *)img->memory + s->offset + at;
+	if (c->bytes == NULL && !reserve(img, c, s))
+		return NULL;
+	for (size_t nr = at / CHUNK; nr * CHUNK < at + len; nr++) {
+		if (c->have[nr] == 0 && !read_chunk(img, c, s, nr))
+			return NULL;
+	}
+	return c->bytes + at;
 }
 
 const unsigned char *xb_image_bytes(struct xb_image *img, xb_addr vaddr, size_t len)
@@ -305,13 +353,10 @@ const unsigned char *xb_image_bytes(struct xb_image *img, xb_addr vaddr, size_t 
 		return NULL;
 	for (size_t i = 0; i < img->n_segments; i++) {
 		const struct xb_segment *s = &img->segments[i];
-		const unsigned char *bytes;
 
-		if (vaddr < s->vaddr || vaddr - s->vaddr >= s->filesz ||
-		    len > s->filesz - (vaddr - s->vaddr))
-			continue;
-		bytes = segment_bytes(img, i);
-		return bytes == NULL ? NULL : bytes + (vaddr - s->vaddr);
+		if (vaddr >= s->vaddr && vaddr - s->vaddr < s->filesz &&
+		    len <= s->filesz - (vaddr - s->vaddr))
+			return segment_bytes(img, i, (size_t)(vaddr - s->vaddr), len);
 	}
 	return NULL;
 }

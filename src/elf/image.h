@@ -107,7 +107,8 @@ bool xb_image_eh_frame_hdr(const struct xb_image *img, xb_addr *ret_vaddr, uint6
 
 /**
  * The @len bytes at @vaddr as the file has them, before relocation; NULL unless all of them are backed
- * by the file.  Borrowed until the image is closed.  Cost: the segment is read as a whole on first use.
+ * by the file.  Borrowed until the image is closed.  Cost: pieces of 32 KiB are
+ * read on first use.
  */
 const unsigned char *xb_image_bytes(struct xb_image *img, xb_addr vaddr, size_t len);
 

@@ -85,7 +85,7 @@ struct xb_refs {
 	struct xb_ref *list; /* ascending */
 	size_t len;
 	size_t outside; /* places that look like references but lie in no known function */
-	bool truncated; /* more than 1,024 functions */
+	bool truncated; /* more than 1,024 functions, or 4 million instructions looked at */
 };
 
 /**

@@ -16,7 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FUNCTIONS = 1024, MAX_CANDIDATES = 65536 };
+/* The budget is some seconds; crafted function bounds could otherwise make every candidate the whole
+ * file. */
+enum { MAX_FUNCTIONS = 1024, MAX_CANDIDATES = 65536, MAX_INSTRUCTIONS = 4 << 20 };
+
+/* Places looked at together. */
+enum { BLOCK = 256 };
 
 XB_VEC(addr_list, xb_addr);
 XB_VEC(ref_list, struct xb_ref);
@@ -26,7 +31,8 @@ struct job {
 	struct xb_image *img;
 	struct xb_funcs *funcs;
 	xb_addr data;
-	bool absolute; /* code may also name the address itself */
+	size_t instructions; /* disassembled so far */
+	bool absolute;       /* code may also name the address itself */
 	struct addr_list places;
 	struct ref_list refs;
 	struct xb_refs result;
@@ -41,21 +47,46 @@ static bool add_place(struct job *job, xb_addr vaddr)
 	return addr_list_push(&job->places, vaddr);
 }
 
+/*
+ * Does any of the BLOCK places from @p on, the first at vaddr @at, hold a displacement to @want + 4?
+ * Four passes over aligned words instead of one over overlapping ones, which the compiler turns into
+ * vector code.
+ */
+static bool block_may_hit(const unsigned char *p, uint32_t at, uint32_t want, uint32_t absolute)
+{
+	uint32_t words[BLOCK / 4], hit = 0;
+
+	for (uint32_t phase = 0; phase < 4; phase++) {
+		memcpy(words, p + phase, sizeof(words));
+		for (uint32_t i = 0; i < BLOCK / 4; i++)
+			hit |= (uint32_t)(want - at - phase - 4 * i - words[i] <= 4) |
+			       (uint32_t)(words[i] == absolute);
+	}
+	return hit != 0;
+}
+
 /* Compares 32 bits only: @data is within 2 GiB of any code that can refer to it. */
 static bool scan_segment(struct job *job, const struct xb_segment *seg)
 {
 	const unsigned char *p = xb_image_bytes(job->img, seg->vaddr, (size_t)seg->filesz);
 	uint32_t want = (uint32_t)job->data - 4, at = (uint32_t)seg->vaddr;
+	/* In a PIE nothing names the address itself; asking twice for one thing costs little. */
+	uint32_t absolute = job->absolute ? (uint32_t)job->data : want - at;
 	size_t n = p == NULL || seg->filesz < 4 ? 0 : (size_t)seg->filesz - 3;
 
 	for (size_t i = 0; i < n; i++) {
-		uint32_t word = xb_load32(p, i);
+		uint32_t word;
 
-		if (want - at - (uint32_t)i - word <= 4 ||
-		    (job->absolute && word == (uint32_t)job->data)) {
-			if (!add_place(job, seg->vaddr + i))
-				return false;
+		if (i % BLOCK == 0 && n - i >= BLOCK &&
+		    !block_may_hit(p + i, at + (uint32_t)i, want, absolute)) {
+			i += BLOCK - 1;
+			continue;
 		}
+		word = xb_load32(p, i);
+		if (want - at - (uint32_t)i - word > 4 && !(job->absolute && word == absolute))
+			continue;
+		if (!add_place(job, seg->vaddr + i))
+			return false;
 	}
 	return true;
 }
@@ -69,6 +100,7 @@ static struct xb_error *confirm(struct job *job, struct xb_arena *scratch, struc
 
 	xb_arena_reset(scratch);
 	XB_TRY(xb_mine_function(job->miner, job->img, ret->start, ret->end, kinds, scratch, &ops));
+	job->instructions += ops.instructions + ops.undecoded;
 	for (size_t i = 0; i < ops.len; i++) {
 		const struct xb_operand *o = &ops.list[i];
 		xb_addr target = o->kind == XB_MINE_IMM || o->kind == XB_MINE_FIELD ? (xb_addr)o->value
@@ -96,7 +128,7 @@ static struct xb_error *confirm_all(struct job *job, struct xb_arena *scratch)
 			continue;
 		begun = ref.start;
 		done = ref.end;
-		if (job->refs.len == MAX_FUNCTIONS) {
+		if (job->refs.len == MAX_FUNCTIONS || job->instructions >= MAX_INSTRUCTIONS) {
 			job->result.truncated = true;
 			break;
 		}
