@@ -1,0 +1,170 @@
+#include "elf/unwind.h"
+
+#include "base/rd.h"
+#include "elf/dwexpr.h"
+
+/* What the System V ABI lets a function rely on after a call. */
+#define CALLEE_SAVED                                                                                   \
+	(1U << XB_REG_RBX | 1U << XB_REG_RBP | 1U << XB_REG_R12 | 1U << XB_REG_R13 |                   \
+	 1U << XB_REG_R14 | 1U << XB_REG_R15)
+
+static inline bool load(const struct xb_stack_slice *stack, struct xb_mem *mem, xb_addr addr,
+			uint64_t *ret)
+{
+	if (stack != NULL) {
+		uint64_t off = addr - stack->addr; /* below the slice it wraps to something huge */
+
+		if (off < stack->len && stack->len - off >= sizeof(*ret)) {
+			*ret = xb_load64(stack->bytes, off);
+			return true;
+		}
+	}
+	return mem != NULL && xb_mem_try(mem, addr, ret, sizeof(*ret)) == sizeof(*ret);
+}
+
+/* The last checks, common to both forms of rows. */
+static enum xb_step finish(const struct xb_cfi_row *row, struct xb_regs *next, struct xb_regs *regs)
+{
+	uint64_t cfa = next->r[XB_REG_RSP];
+
+	if ((row->flags & XB_CFI_SIGNAL) == 0 &&
+	    ((xb_regs_has(regs, XB_REG_RSP) && cfa <= regs->r[XB_REG_RSP]) || (cfa & 7) != 0))
+		return XB_STEP_BAD;
+	if (next->r[XB_REG_RIP] == 0)
+		return XB_STEP_END;
+	*regs = *next;
+	return XB_STEP_OK;
+}
+
+static enum xb_step from_status(enum xb_dwexpr_status st)
+{
+	if (st == XB_DWEXPR_OK)
+		return XB_STEP_OK;
+	return st == XB_DWEXPR_FAULT ? XB_STEP_FAULT : XB_STEP_BAD;
+}
+
+/* The value of an expression; a register description has no sense here. */
+static enum xb_step evaluate(const struct xb_cfi_rule *rule, const struct xb_dwexpr_ctx *ctx,
+			     const uint64_t *push, uint64_t *ret)
+{
+	Dwarf_Op ops[XB_DWEXPR_MAX_OPS];
+	struct xb_dwexpr_result res = { .value = 0 };
+	enum xb_dwexpr_status st;
+	size_t n;
+
+	if (!xb_dwexpr_decode(rule->expr, rule->len, ops, &n))
+		return XB_STEP_BAD;
+	st = xb_dwexpr_run(ctx, ops, n, 0, push, &res);
+	if (st != XB_DWEXPR_OK)
+		return from_status(st);
+	if (res.next != n || (res.kind != XB_DWEXPR_ADDR && res.kind != XB_DWEXPR_VALUE))
+		return XB_STEP_BAD;
+	*ret = res.value;
+	return XB_STEP_OK;
+}
+
+static enum xb_step apply_rule(const struct xb_cfi_rule *rule, unsigned reg,
+			       const struct xb_dwexpr_ctx *ctx, xb_addr cfa, struct xb_regs *next)
+{
+	const struct xb_regs *regs = ctx->regs;
+	uint64_t v = cfa + (uint64_t)rule->off;
+	enum xb_step st;
+
+	switch ((enum xb_cfi_kind)rule->kind) {
+	case XB_CFI_RULE_UNSPECIFIED:
+		if (reg == XB_REG_RSP)
+			xb_regs_set(next, XB_REG_RSP, cfa);
+		else if ((CALLEE_SAVED >> reg & 1) != 0 && xb_regs_has(regs, reg))
+			xb_regs_set(next, (enum xb_reg)reg, regs->r[reg]);
+		return XB_STEP_OK;
+	case XB_CFI_RULE_UNDEFINED:
+		return XB_STEP_OK;
+	case XB_CFI_RULE_SAME:
+		if (xb_regs_has(regs, reg))
+			xb_regs_set(next, (enum xb_reg)reg, regs->r[reg]);
+		return XB_STEP_OK;
+	case XB_CFI_RULE_REGISTER:
+		if (xb_regs_has(regs, rule->reg))
+			xb_regs_set(next, (enum xb_reg)reg, regs->r[rule->reg]);
+		return XB_STEP_OK;
+	case XB_CFI_RULE_VAL_OFFSET:
+		xb_regs_set(next, (enum xb_reg)reg, v);
+		return XB_STEP_OK;
+	case XB_CFI_RULE_VAL_EXPR:
+	case XB_CFI_RULE_EXPR:
+		st = evaluate(rule, ctx, &cfa, &v);
+		if (st != XB_STEP_OK)
+			return st;
+		if (rule->kind == XB_CFI_RULE_VAL_EXPR) {
+			xb_regs_set(next, (enum xb_reg)reg, v);
+			return XB_STEP_OK;
+		}
+		break;
+	case XB_CFI_RULE_OFFSET:
+		break;
+	}
+	if (!load(ctx->stack, ctx->mem, v, &v))
+		return XB_STEP_FAULT;
+	xb_regs_set(next, (enum xb_reg)reg, v);
+	return XB_STEP_OK;
+}
+
+static enum xb_step step_general(const struct xb_cfi_row *row, struct xb_regs *regs,
+				 const struct xb_stack_slice *stack, struct xb_mem *mem)
+{
+	const struct xb_cfi_full *full = row->full;
+	struct xb_dwexpr_ctx ctx = { .regs = regs, .stack = stack, .mem = mem };
+	struct xb_regs next = { .valid = 0 };
+	enum xb_step st;
+	xb_addr cfa;
+
+	if (full->cfa.kind == XB_CFI_RULE_EXPR) {
+		st = evaluate(&full->cfa, &ctx, NULL, &cfa);
+		if (st != XB_STEP_OK)
+			return st;
+	} else {
+		if (!xb_regs_has(regs, full->cfa.reg))
+			return XB_STEP_BAD;
+		cfa = regs->r[full->cfa.reg] + (uint64_t)full->cfa.off;
+	}
+	for (unsigned reg = 0; reg < XB_REG_COUNT; reg++) {
+		st = apply_rule(&full->reg[reg], reg, &ctx, cfa, &next);
+		if (st != XB_STEP_OK)
+			return st;
+	}
+	if (!xb_regs_has(&next, XB_REG_RIP) || !xb_regs_has(&next, XB_REG_RSP))
+		return XB_STEP_BAD;
+	return finish(row, &next, regs);
+}
+
+enum xb_step xb_unwind_step(const struct xb_cfi_row *row, struct xb_regs *regs,
+			    const struct xb_stack_slice *stack, struct xb_mem *mem)
+{
+	struct xb_regs next;
+	xb_addr cfa;
+
+	if ((row->flags & XB_CFI_OUTERMOST) != 0)
+		return XB_STEP_END;
+	if ((row->flags & XB_CFI_GENERAL) != 0)
+		return step_general(row, regs, stack, mem);
+	if (!xb_regs_has(regs, row->cfa_reg))
+		return XB_STEP_BAD;
+	cfa = regs->r[row->cfa_reg] + (uint64_t)(int64_t)row->cfa_off;
+	next = *regs;
+	next.valid &= CALLEE_SAVED;
+	for (unsigned i = 0; i < XB_CFI_SAVED_COUNT; i++) {
+		int16_t save = row->save[i];
+
+		if (save == XB_CFI_SAME)
+			continue;
+		if (save == XB_CFI_UNDEFINED) {
+			next.valid &= ~(1U << xb_cfi_saved_reg[i]);
+			continue;
+		}
+		if (!load(stack, mem, cfa + (uint64_t)(int64_t)save, &next.r[xb_cfi_saved_reg[i]]))
+			return XB_STEP_FAULT;
+		next.valid |= 1U << xb_cfi_saved_reg[i];
+	}
+	xb_regs_set(&next, XB_REG_RSP, cfa);
+	return finish(row, &next, regs);
+}
