@@ -75,8 +75,7 @@ static struct xb_error *store_bytes(const struct xb_opt *o, uint64_t *into, cons
 
 static struct xb_error *store_enum(const struct xb_opt *o, unsigned *into, const char *value)
 {
-	struct xb_str all = XB_STR_INIT;
-	struct xb_error *err;
+	xb_cleanup(xb_str_deinit) struct xb_str all = XB_STR_INIT;
 	const char *near;
 
 	for (unsigned i = 0; o->choices[i] != NULL; i++) {
@@ -91,11 +90,9 @@ static struct xb_error *store_enum(const struct xb_opt *o, unsigned *into, const
 			    o->choices[i]);
 	}
 	near = xb_opt_suggest(value, o->choices);
-	err = xb_errorf(XB_ERR_USAGE, "--%s: '%s' is not %s%s%s%s", o->name, value, xb_str_get(&all),
-			near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-			near != NULL ? "'?" : "");
-	xb_str_deinit(&all);
-	return err;
+	return xb_errorf(XB_ERR_USAGE, "--%s: '%s' is not %s%s%s%s", o->name, value, xb_str_get(&all),
+			 near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+			 near != NULL ? "'?" : "");
 }
 
 static struct xb_error *append(struct xb_arena *arena, struct xb_opt_list *list, const char *value)
