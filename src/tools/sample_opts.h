@@ -1,0 +1,69 @@
+/* What the user can ask of erlang-sample. */
+#ifndef XB_TOOLS_SAMPLE_OPTS_H
+#define XB_TOOLS_SAMPLE_OPTS_H
+
+#include "cli/target.h"
+#include "cli/tool.h"
+
+enum sample_mode {
+	SAMPLE_TOP,    /* most frequent functions */
+	SAMPLE_PSTACK, /* one stack per scheduler */
+	SAMPLE_STACKS, /* stacks of the processes named by --process */
+	SAMPLE_ALL,    /* stacks of every process */
+	SAMPLE_BLAME,  /* Erlang functions above a native one */
+	SAMPLE_BLAME_LIST,
+};
+
+/* In the order of the choices of --by. */
+enum sample_by {
+	SAMPLE_BY_FUNCTION,
+	SAMPLE_BY_LINE,
+	SAMPLE_BY_MODULE,
+	SAMPLE_BY_PROCESS,
+	SAMPLE_BY_SCHEDULER,
+	SAMPLE_BY_CPU,
+};
+
+/* In the order of the choices of --backend. */
+enum sample_backend {
+	SAMPLE_BACKEND_AUTO, /* perf, or poll when the kernel refuses it, saying so */
+	SAMPLE_BACKEND_PERF,
+	SAMPLE_BACKEND_POLL,
+};
+
+/* No register was forced; else 1 + the number of the register in the x86-64 perf order
+ * (sample_register_names). */
+#define SAMPLE_REGISTER_NONE 0
+
+struct sample_opts {
+	struct xb_target_opts target_opts;
+
+	/* As typed. */
+	bool pstack, wait, idle, all;
+	struct xb_opt_list process; /* selectors; a sample is kept or a stack printed if one matches */
+	const char *blame;
+	unsigned by;      /* enum sample_by */
+	unsigned backend; /* enum sample_backend */
+	uint64_t duration_ns, frequency_hz, period_ns;
+	uint64_t top;
+	bool only_erlang, include_kernel, skid_summary, folded;
+	uint64_t max_callchain_depth, user_stack_bytes;
+	unsigned force_c_p, force_E, force_I; /* SAMPLE_REGISTER_NONE or 1 + register */
+	const char *output;
+
+	/* Derived by the check. */
+	enum sample_mode mode;
+	struct xb_target target;
+	uint64_t interval_ns; /* between two samples of a busy thread, from --period or --frequency */
+};
+
+extern const struct xb_tool_group sample_groups[];
+extern const struct xb_tool_example sample_examples[];
+
+/** "none", "rax", … the choices of --force-*-register, in the order the fields count; ended by NULL. */
+extern const char *const sample_register_names[];
+
+/** The check of the tool: what one option alone cannot say.  Errors: USAGE. */
+XB_NODISCARD struct xb_error *sample_check(struct xb_tool_run *run);
+
+#endif
