@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,8 +24,8 @@ static struct xb_error *check_is_process(pid_t pid)
 		xb_error_destroy(err);
 		return xb_errorf(XB_ERR_GONE, "no such process %d", (int)pid);
 	}
-	tgid = strstr(text, "\nTgid:");
-	process = tgid == NULL ? pid : strtol(tgid + strlen("\nTgid:"), NULL, 10);
+	tgid = xb_proc_field(text, "Tgid");
+	process = tgid == NULL ? pid : strtol(tgid, NULL, 10);
 	if (process != pid)
 		return xb_errorf(XB_ERR_USAGE, "%d is a thread of process %ld, not a process", (int)pid,
 				 process);

@@ -124,7 +124,7 @@ static bool give_in(struct xb_perf *p, int err)
 
 static struct xb_error *refused(const struct xb_perf *p, int err)
 {
-	return xb_access_explain_perf(p->target.pid, err);
+	return xb_access_explain(p->target.pid, XB_ACCESS_PERF, err);
 }
 
 /* A descriptor or -errno.  The first success settles the attributes for all events. */
