@@ -245,8 +245,7 @@ struct xb_error *xb_proc_tasks(pid_t pid, struct xb_arena *arena, struct xb_task
 	return ret->tasks == NULL ? xb_error_nomem() : NULL;
 }
 
-/* "Name:\tvalue value…": the text after the tab, or NULL. */
-static const char *status_field(const char *text, const char *name)
+const char *xb_proc_field(const char *text, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -273,19 +272,19 @@ struct xb_error *xb_proc_status(pid_t pid, struct xb_proc_status *ret)
 		return xb_errorf(XB_ERR_BAD_FILE, "/proc/%d/stat has an unknown form", (int)pid);
 	s.state = st.state;
 	s.start_time = st.start_time;
-	if ((f = status_field(text, "Uid")) != NULL) {
+	if ((f = xb_proc_field(text, "Uid")) != NULL) {
 		char *end;
 
 		s.uid = (uid_t)strtoul(f, &end, 10);
 		s.euid = (uid_t)strtoul(end, NULL, 10);
 	}
-	if ((f = status_field(text, "Gid")) != NULL)
+	if ((f = xb_proc_field(text, "Gid")) != NULL)
 		s.gid = (gid_t)strtoul(f, NULL, 10);
-	if ((f = status_field(text, "TracerPid")) != NULL)
+	if ((f = xb_proc_field(text, "TracerPid")) != NULL)
 		s.tracer = (pid_t)strtol(f, NULL, 10);
-	if ((f = status_field(text, "VmRSS")) != NULL)
+	if ((f = xb_proc_field(text, "VmRSS")) != NULL)
 		s.rss_bytes = strtoull(f, NULL, 10) * 1024;
-	if ((f = status_field(text, "NSpid")) != NULL) {
+	if ((f = xb_proc_field(text, "NSpid")) != NULL) {
 		while (*f != '\n' && *f != '\0') {
 			char *end;
 			long n = strtol(f, &end, 10);
