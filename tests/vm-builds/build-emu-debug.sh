@@ -183,13 +183,14 @@ fi
 
 # --- the build ---------------------------------------------------------------
 
-tree=$cache/tree
-tmp_clean() { [ $keep_tree = yes ] || rm -rf "$tree"; }
+tree=$cache/tree/otp
+tmp_clean() { [ $keep_tree = yes ] || rm -rf "$cache/tree"; }
 trap tmp_clean EXIT
 trap 'exit 1' HUP INT TERM
 
 say "unpacking"
-rm -rf "$tree"
+rm -rf "$cache/tree"
+mkdir "$cache/tree"
 run unpack dpkg-source --no-check --no-copy -x "$dsc" "$tree"
 ERL_TOP=$tree
 export ERL_TOP

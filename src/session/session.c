@@ -1,0 +1,103 @@
+#include "session/session.h"
+
+#include "os/access.h"
+#include "os/find.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void xb_session_close(struct xb_session *s)
+{
+	if (s == NULL)
+		return;
+	xb_vm_detach(s->vm);
+	xb_loaded_destroy(s->loaded);
+	xb_mem_destroy(s->mem);
+	xb_target_close(&s->proc);
+	xb_arena_deinit(&s->maps_arena);
+	xb_arena_deinit(&s->arena);
+	free(s);
+}
+
+struct xb_error *xb_session_explain(const struct xb_session *s, struct xb_error *err)
+{
+	if (err == NULL || s->proc.pid == 0)
+		return err;
+	if (!xb_target_alive(&s->proc)) {
+		xb_error_destroy(err);
+		return xb_errorf(XB_ERR_GONE, "process %d exited while it was read", (int)s->proc.pid);
+	}
+	if (xb_error_code(err) == XB_ERR_PERM && xb_error_advice(err) == NULL) {
+		xb_error_destroy(err);
+		return xb_access_explain(s->proc.pid, XB_ACCESS_MEMORY, EPERM);
+	}
+	return err;
+}
+
+struct xb_error *xb_session_refresh_maps(struct xb_session *s)
+{
+	/* The set of images keeps nothing of the maps, so the old ones can go. */
+	xb_arena_reset(&s->maps_arena);
+	XB_TRY(xb_proc_maps(s->proc.pid, &s->maps_arena, &s->maps));
+	return xb_loaded_refresh(s->loaded, &s->maps);
+}
+
+static struct xb_error *match_threads(struct xb_session *s)
+{
+	pid_t *tids;
+
+	XB_TRY(xb_proc_tasks(s->proc.pid, &s->arena, &s->tasks));
+	XB_TRY(xb_sched_read(s->vm, &s->arena, &s->scheds));
+	tids = xb_arena_array(&s->arena, s->tasks.len + 1, sizeof(*tids));
+	if (tids == NULL)
+		return xb_error_nomem();
+	for (size_t i = 0; i < s->tasks.len; i++)
+		tids[i] = s->tasks.tasks[i].tid;
+	s->scheds_matched = xb_sched_match(s->vm, &s->scheds, tids, s->tasks.len);
+	return NULL;
+}
+
+static struct xb_error *attach(struct xb_session *s, const struct xb_session_opts *opts)
+{
+	struct xb_loaded_opts lo = { .pid = s->proc.pid, .debug_dir = opts->debug_dir };
+	struct xb_vm_source source = { .log = opts->log, .use_dwarf = true };
+
+	XB_TRY(xb_access_check_memory(s->proc.pid));
+	XB_TRY(xb_mem_live(s->proc.pid, &s->mem));
+	lo.mem = s->mem;
+	XB_TRY(xb_loaded_create(&lo, &s->loaded));
+	XB_TRY(xb_session_refresh_maps(s));
+	s->main = xb_loaded_main(s->loaded);
+	if (s->main == NULL)
+		return xb_errorf(XB_ERR_NOT_BEAM,
+				 "process %d has no program mapped, so it is no Erlang VM",
+				 (int)s->proc.pid);
+	XB_TRY(xb_object_image(s->main, &source.image));
+	XB_TRY(xb_object_symbols(s->main, &source.symbols));
+	XB_TRY(xb_object_bias(s->main, &source.bias));
+	source.mem = s->mem;
+	XB_TRY(xb_vm_attach(&source, &s->vm));
+	return match_threads(s);
+}
+
+struct xb_error *xb_session_open(const struct xb_session_opts *opts, struct xb_session **ret)
+{
+	struct xb_session *s = calloc(1, sizeof(*s));
+	struct xb_error *err;
+	pid_t pid = 0;
+
+	if (s == NULL)
+		return xb_error_nomem();
+	s->proc = (struct xb_proc_handle)XB_PROC_HANDLE_NONE;
+	err = xb_find_target(&s->arena, opts->target, &pid, &s->how);
+	if (err == NULL)
+		err = xb_target_open(pid, &s->proc);
+	if (err == NULL)
+		err = xb_session_explain(s, attach(s, opts));
+	if (err != NULL) {
+		xb_session_close(s);
+		return err;
+	}
+	*ret = s;
+	return NULL;
+}

@@ -1,0 +1,65 @@
+/*
+ * A live process as an Erlang VM: from a pid to memory, images, symbols and an attached struct xb_vm.
+ *
+ * This is the only place that knows both what a process is and what a VM is.  A core or a snapshot will get an opener
+ * of its own; what is above uses the parts and does not ask where they came from.
+ */
+#ifndef XB_SESSION_SESSION_H
+#define XB_SESSION_SESSION_H
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "elf/loaded.h"
+#include "os/procfs.h"
+#include "os/target.h"
+#include "vm/sched.h"
+#include "vm/vm.h"
+
+struct xb_session_opts {
+	const char *target;    /* pid or node name; NULL: the only VM there is */
+	const char *debug_dir; /* extra directory for separate debug files, or NULL */
+	const struct xb_log *log;
+};
+
+struct xb_session {
+	struct xb_arena arena;
+	struct xb_proc_handle proc;
+	const char *how; /* which target was taken and why, when it was not named by pid */
+	struct xb_mem *mem;
+	struct xb_maps maps; /* as of the last refresh */
+	struct xb_arena maps_arena;
+	struct xb_loaded *loaded; /* every image of the process */
+	struct xb_object *main;   /* the emulator */
+	struct xb_vm *vm;
+	struct xb_tasks tasks;
+	struct xb_scheds scheds; /* matched with kernel threads where that was possible */
+	size_t scheds_matched;
+};
+
+/**
+ * Find, open and attach.
+ * @return NULL, or: USAGE (no such node, several VMs), GONE, PERM (the advice names the rule and the fix), NOT_BEAM,
+ *         or what xb_vm_attach() says.
+ * Cost: 5-15 ms.  Nothing in the target changes.
+ */
+XB_NODISCARD struct xb_error *xb_session_open(const struct xb_session_opts *opts,
+					      struct xb_session **ret);
+
+/** Accepts NULL. */
+void xb_session_close(struct xb_session *s);
+
+static inline void xb_session_cleanup(struct xb_session **s)
+{
+	xb_session_close(*s);
+}
+
+/** Read the maps again and tell the set of images; for libraries loaded since.  Cost: 0.1-1 ms. */
+XB_NODISCARD struct xb_error *xb_session_refresh_maps(struct xb_session *s);
+
+/**
+ * Turn an error into what it most likely is: a fault or a refusal of a process that is no more becomes GONE, a refusal
+ * of a living one names the rule of the kernel.  Consumes @err; NULL stays NULL.
+ */
+XB_NODISCARD struct xb_error *xb_session_explain(const struct xb_session *s, struct xb_error *err);
+
+#endif
