@@ -62,7 +62,6 @@ static struct xb_error *attach(struct xb_session *s, const struct xb_session_opt
 	struct xb_loaded_opts lo = { .pid = s->proc.pid, .debug_dir = opts->debug_dir };
 	struct xb_vm_source source = { .log = opts->log, .use_dwarf = true };
 
-	XB_TRY(xb_access_check_memory(s->proc.pid));
 	XB_TRY(xb_mem_live(s->proc.pid, &s->mem));
 	lo.mem = s->mem;
 	XB_TRY(xb_loaded_create(&lo, &s->loaded));
