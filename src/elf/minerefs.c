@@ -91,7 +91,8 @@ static bool scan_segment(struct job *job, const struct xb_segment *seg)
 	return true;
 }
 
-/* How many operands of the function are @data; the first of them in @ret. */
+/* How many operands of the function are @data; the first of them in @ret.  FAULT: the file lacks its
+ * end. */
 static struct xb_error *confirm(struct job *job, struct xb_arena *scratch, struct xb_ref *ret)
 {
 	unsigned kinds =
@@ -119,6 +120,7 @@ static struct xb_error *confirm_all(struct job *job, struct xb_arena *scratch)
 
 	for (size_t i = 0; i < job->places.len; i++) {
 		struct xb_ref ref = { 0 };
+		struct xb_error *err;
 
 		if (!xb_funcs_at(job->funcs, job->places.data[i], &ref.start, &ref.end)) {
 			job->result.outside++;
@@ -132,7 +134,12 @@ static struct xb_error *confirm_all(struct job *job, struct xb_arena *scratch)
 			job->result.truncated = true;
 			break;
 		}
-		XB_TRY(confirm(job, scratch, &ref));
+		err = confirm(job, scratch, &ref);
+		if (err != NULL && xb_error_code(err) != XB_ERR_FAULT)
+			return err;
+		/* Bounds that the file has no code for are no bounds. */
+		job->result.outside += err != NULL;
+		xb_error_destroy(err);
 		if (ref.count > 0 && !ref_list_push(&job->refs, ref))
 			return xb_error_nomem();
 	}

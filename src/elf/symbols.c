@@ -303,20 +303,25 @@ struct xb_image *xb_symbols_debug_image(const struct xb_symbols *s)
 	return s->debug;
 }
 
-void xb_symbols_explain(const struct xb_symbols *s, struct xb_str *ret)
+static void list_sources(const struct xb_symbols *s, const char *between, struct xb_str *ret)
 {
 	for (unsigned i = 0; i < XB_SYMBOL_SOURCES; i++) {
 		const struct xb_symbol_origin *o = &s->origin[i];
 
-		xb_str_addf(ret, "%s: ", source_names[i]);
+		xb_str_addf(ret, "%s%s: ", i > 0 ? between : "", source_names[i]);
 		if (o->sections != NULL)
 			xb_str_addf(ret, "%zu symbols", o->count);
 		if (o->dropped > 0)
 			xb_str_addf(ret, ", %zu damaged ones left out", o->dropped);
 		if (o->why.len > 0)
 			xb_str_addf(ret, o->sections != NULL ? " (%s)" : "%s", xb_str_get(&o->why));
-		xb_str_addc(ret, '\n');
 	}
+}
+
+void xb_symbols_explain(const struct xb_symbols *s, struct xb_str *ret)
+{
+	list_sources(s, "\n", ret);
+	xb_str_addc(ret, '\n');
 }
 
 struct xb_error *xb_symbols_need(const struct xb_symbols *s, const char *name,
@@ -330,12 +335,7 @@ struct xb_error *xb_symbols_need(const struct xb_symbols *s, const char *name,
 		*ret = y;
 		return NULL;
 	}
-	xb_symbols_explain(s, &text);
-	/* One sentence: the lines become clauses. */
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] == '\n')
-			text.data[i] = i + 1 == text.len ? '\0' : ';';
-	}
+	list_sources(s, "; ", &text);
 	err = xb_errorf(XB_ERR_NO_SYMBOL, "no symbol %s in %s: %s", name, xb_image_path(s->img),
 			xb_str_get(&text));
 	return xb_error_advise(err, "install the debug symbols of this build, or name their directory");

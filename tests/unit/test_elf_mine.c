@@ -178,6 +178,40 @@ static void test_references_equal_an_exhaustive_search(void **state)
 	}
 }
 
+static void test_a_program_at_a_fixed_address(void **state)
+{
+	struct fixture *f = *state, nopie = { .miner = f->miner };
+	static const struct xb_debug_opts off = { .off = true };
+	struct xb_operands ops;
+	struct xb_refs refs;
+	xb_addr table;
+
+	assert_ok(xb_image_open(sample_path(&nopie.arena, "elfsample_nopie"), &nopie.img));
+	assert_int_equal(xb_image_type(nopie.img), ET_EXEC);
+	assert_ok(xb_symbols_load(nopie.img, &off, &nopie.symbols));
+	assert_ok(xb_funcs_load(nopie.img, &nopie.funcs));
+	table = symbol(&nopie, "fixed_table")->vaddr;
+	ops = mine(&nopie, "fixed_code", XB_MINE_ALL);
+	assert_int_equal(ops.len, 3);
+	assert_int_equal(ops.list[0].kind, XB_MINE_IMM);
+	assert_int_equal(ops.list[0].value, table);
+	assert_int_equal(ops.list[1].kind, XB_MINE_DATA);
+	assert_int_equal(ops.list[1].target, table);
+	assert_int_equal(ops.list[1].index, 0);
+	assert_int_equal(ops.list[1].scale, 8);
+	assert_int_equal(ops.list[2].kind, XB_MINE_FIELD);
+	assert_int_equal(ops.list[2].value, table);
+	assert_int_equal(ops.list[2].base, XB_MINE_NO_REG);
+	assert_ok(xb_mine_find_refs(f->miner, nopie.img, nopie.funcs, table, &nopie.arena, &refs));
+	assert_int_equal(refs.len, 1);
+	assert_int_equal(refs.list[0].start, symbol(&nopie, "fixed_code")->vaddr);
+	assert_int_equal(refs.list[0].count, 3);
+	xb_funcs_destroy(nopie.funcs);
+	xb_symbols_destroy(nopie.symbols);
+	xb_image_close(nopie.img);
+	xb_arena_deinit(&nopie.arena);
+}
+
 static void test_absent_code_is_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -252,6 +286,7 @@ int main(void)
 		cmocka_unit_test(test_kinds_select),
 		cmocka_unit_test(test_accessor_gives_the_static_data_away),
 		cmocka_unit_test(test_references_equal_an_exhaustive_search),
+		cmocka_unit_test(test_a_program_at_a_fixed_address),
 		cmocka_unit_test(test_absent_code_is_an_error),
 		cmocka_unit_test(test_function_bounds_are_those_of_the_symbols),
 		cmocka_unit_test(test_the_walk_equals_the_table),
