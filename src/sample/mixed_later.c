@@ -1,0 +1,206 @@
+/*
+ * What has to be read from the target after the samples: the processes of the batch, then the stacks that the kernel
+ * did not copy.  Two batched reads for all samples together, a third for stacks longer than a page.
+ */
+#include "base/rd.h"
+#include "sample/mixed_impl.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+	FIRST_BYTES = 4096,       /* of a stack; nearly all are shorter */
+	MAX_BYTES = 4 << 20,      /* of one stack */
+	BATCH_BYTES = 16 << 20,   /* of all stacks of a batch */
+};
+
+XB_VEC(io_list, struct xb_io);
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+uint32_t xb_mixer_proc(struct xb_mixer *m, xb_addr addr)
+{
+	uint64_t *index;
+
+	if (addr == 0 || (addr & 7) != 0 || addr >> 47 != 0)
+		return UINT32_MAX;
+	index = xb_map_at(&m->proc_index, addr);
+	if (index == NULL)
+		return UINT32_MAX;
+	if (*index == 0) {
+		if (!mixed_procs_push(&m->procs, (struct mixed_proc){ .addr = addr }))
+			return UINT32_MAX;
+		*index = m->procs.len;
+	}
+	return (uint32_t)(*index - 1);
+}
+
+static struct xb_error *read_procs(struct xb_mixer *m)
+{
+	size_t n = m->procs.len, size = (size_t)m->vm->layout.size[XB_S_Process];
+	struct xb_proc *list = calloc(n + 1, sizeof(*list));
+	xb_addr *addrs = calloc(n + 1, sizeof(*addrs));
+	bool *ok = calloc(n + 1, sizeof(*ok));
+	struct xb_error *err = NULL;
+
+	(void)size;
+	if (list == NULL || addrs == NULL || ok == NULL)
+		err = xb_error_nomem();
+	for (size_t i = 0; err == NULL && i < n; i++)
+		addrs[i] = m->procs.data[i].addr;
+	if (err == NULL)
+		err = xb_proc_read_at(m->vm, addrs, n, list, ok);
+	for (size_t i = 0; err == NULL && i < n; i++) {
+		m->procs.data[i].p = list[i];
+		m->procs.data[i].ok = ok[i];
+	}
+	free(list);
+	free(addrs);
+	free(ok);
+	return err;
+}
+
+/* Where the stack of @it is now, by what is known of its process; false when it cannot be told. */
+static bool locate(struct xb_mixer *m, struct mixed_item *it, xb_addr *from, xb_addr *to)
+{
+	const struct mixed_proc *mp = it->proc == UINT32_MAX ? NULL : &m->procs.data[it->proc];
+
+	if (mp == NULL || !mp->ok)
+		return false;
+	*from = it->want == MIXED_E || it->want == MIXED_REST ? it->E : mp->p.stop;
+	*to = mp->p.hend;
+	/* The heap may have moved since: then E points nowhere, and c_p->stop is the better half-truth. */
+	if (*from < mp->p.heap || *from > mp->p.hend) {
+		if (it->want == MIXED_REST)
+			return false;
+		*from = mp->p.stop;
+	}
+	return *from % 8 == 0 && *from <= *to && *to - *from <= (UINT64_C(1) << 40);
+}
+
+/* Whether the words at @at hold the CP of the process's first frame. */
+static bool has_root(const struct xb_mixer *m, const uint64_t *words, size_t n)
+{
+	uint64_t root = m->vm->roots.value[XB_ROOT_NORMAL_EXIT];
+
+	for (size_t i = 0; i < n; i++) {
+		if (words[i] == root)
+			return true;
+	}
+	return false;
+}
+
+/* One round: read up to @limit bytes of every stack that is not whole yet. */
+static struct xb_error *read_round(struct xb_mixer *m, size_t limit, bool again)
+{
+	struct io_list io = { 0 };
+	struct xb_error *err = NULL;
+	size_t total = again ? m->words.len : 0;
+
+	for (size_t i = 0; err == NULL && i < m->items.len; i++) {
+		struct mixed_item *it = &m->items.data[i];
+		xb_addr from, to;
+		size_t bytes;
+
+		if (it->want == MIXED_DONE || (again && (!it->read || has_root(m, m->words.data + it->words_at, it->n_words))) ||
+		    !locate(m, it, &from, &to))
+			continue;
+		bytes = XB_MIN((size_t)(to - from), limit);
+		if (total * 8 + bytes > BATCH_BYTES || (again && bytes / 8 <= it->n_words))
+			continue;
+		it->words_at = total;
+		it->n_words = bytes / 8;
+		total += bytes / 8;
+		if (!io_list_push(&io, (struct xb_io){ .addr = from, .len = bytes, .buf = (void *)it }))
+			err = xb_error_nomem();
+	}
+	if (err == NULL && !xb_words_reserve(&m->words, total + 1))
+		err = xb_error_nomem();
+	m->words.len = total;
+	for (size_t k = 0; err == NULL && k < io.len; k++) {
+		struct mixed_item *it = io.data[k].buf;
+
+		io.data[k].buf = m->words.data + it->words_at;
+	}
+	if (err == NULL)
+		err = xb_mem_readv(m->vm->mem, io.data, io.len);
+	/* Same order as above: the k-th request belongs to the k-th item that asked. */
+	for (size_t i = 0, k = 0; err == NULL && i < m->items.len && k < io.len; i++) {
+		struct mixed_item *it = &m->items.data[i];
+
+		if (io.data[k].buf != (void *)(m->words.data + it->words_at) || it->want == MIXED_DONE)
+			continue;
+		it->read = io.data[k].got == io.data[k].len;
+		k++;
+	}
+	io_list_deinit(&io);
+	return err;
+}
+
+static bool finish(struct xb_mixer *m, struct mixed_item *it, uint64_t now)
+{
+	const struct mixed_proc *mp = it->proc == UINT32_MAX ? NULL : &m->procs.data[it->proc];
+	xb_addr pc = it->pc;
+
+	if (mp != NULL && mp->ok) {
+		it->out.proc_id = mp->p.id;
+		if (it->want == MIXED_SAVED_ALL)
+			pc = mp->p.i;
+	}
+	if (it->want == MIXED_DONE)
+		return true;
+	it->out.delay_ns = now > it->raw->time_ns ? now - it->raw->time_ns : 0;
+	if (!it->read) {
+		m->stats.unreadable++;
+		return pc == 0 || xb_mixer_push(m, it, XB_MIXED_ERLANG, pc, it->want == MIXED_SAVED_ALL);
+	}
+	return xb_mixer_erlang(m, it, pc, m->words.data + it->words_at, it->n_words, true);
+}
+
+/* Whether each scheduler still runs the process it was sampled with; one read for all schedulers. */
+static struct xb_error *look_again(struct xb_mixer *m)
+{
+	uint32_t at = xb_layout_at(&m->vm->layout, XB_F_ErtsSchedulerData_current_process);
+	size_t n = m->s->scheds.n;
+	xb_addr *current = calloc(n + 1, sizeof(*current));
+	struct xb_io *io = calloc(n + 1, sizeof(*io));
+	struct xb_error *err = NULL;
+
+	if (current == NULL || io == NULL)
+		err = xb_error_nomem();
+	for (size_t i = 0; err == NULL && i < n; i++)
+		io[i] = (struct xb_io){ .addr = m->s->scheds.list[i].addr + at, .len = 8, .buf = &current[i] };
+	if (err == NULL)
+		err = xb_mem_readv(m->vm->mem, io, n);
+	for (size_t i = 0; err == NULL && i < m->items.len; i++) {
+		struct xb_mixed *o = &m->items.data[i].out;
+
+		if (o->sched != NULL && o->proc != 0)
+			o->still_on = current[o->sched - m->s->scheds.list] == o->proc;
+	}
+	free(current);
+	free(io);
+	return err;
+}
+
+struct xb_error *xb_mixer_read_later(struct xb_mixer *m)
+{
+	uint64_t now;
+
+	XB_TRY(read_procs(m));
+	XB_TRY(read_round(m, FIRST_BYTES, false));
+	now = now_ns();
+	XB_TRY(read_round(m, MAX_BYTES, true));
+	XB_TRY(look_again(m));
+	for (size_t i = 0; i < m->items.len; i++) {
+		if (!finish(m, &m->items.data[i], now))
+			return xb_error_nomem();
+	}
+	return NULL;
+}

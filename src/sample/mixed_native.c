@@ -1,0 +1,103 @@
+/* C frames: rows of every image, from the frozen stack only. */
+#include "base/rd.h"
+#include "sample/mixed_impl.h"
+
+#include <string.h>
+
+enum { MAX_NATIVE = 256 };
+
+/* Rows of the object that holds @pc; made on first use. */
+static struct xb_cfi *cfi_of(struct xb_mixer *m, struct xb_object *o)
+{
+	uint64_t *known = xb_map_at(&m->cfi_of, (uintptr_t)o);
+	struct xb_image *image;
+	struct xb_symbols *symbols;
+	struct xb_image *debug = NULL;
+	struct xb_cfi *cfi = NULL;
+	struct xb_error *err;
+
+	if (known == NULL)
+		return NULL;
+	if (*known != 0)
+		return (struct xb_cfi *)(uintptr_t)(*known == 1 ? 0 : *known); // NOLINT(performance-no-int-to-ptr)
+	err = xb_object_image(o, &image);
+	if (err == NULL && xb_object_symbols(o, &symbols) == NULL)
+		debug = xb_symbols_debug_image(symbols);
+	if (err == NULL)
+		err = xb_cfi_create(xb_image_elf(image), debug == NULL ? NULL : xb_image_elf(debug), &cfi);
+	if (err != NULL) {
+		xb_logf(m->vm->log, XB_LOG_DEBUG, "no call-frame rows of %s: %s", o->name, xb_error_message(err));
+		xb_error_destroy(err);
+	}
+	known = xb_map_at(&m->cfi_of, (uintptr_t)o);
+	*known = cfi == NULL ? 1 : (uintptr_t)cfi;
+	return cfi;
+}
+
+static const struct xb_cfi_row *row_of(struct xb_mixer *m, xb_addr pc)
+{
+	xb_addr vaddr;
+	struct xb_object *o = xb_loaded_find(m->s->loaded, pc, &vaddr);
+	struct xb_cfi *cfi;
+
+	if (o == NULL || vaddr == XB_NO_VADDR)
+		return NULL;
+	cfi = cfi_of(m, o);
+	return cfi == NULL ? NULL : xb_cfi_find(cfi, vaddr);
+}
+
+/*
+ * When rows fail (a hand-written routine, a copy that was too short), a scheduler's outermost C call still is where the
+ * JIT always puts it: its return address is in the word below the scheduler's register structure, which lies at the
+ * top of the C stack.  Only rip and E by c_p->stop are known then.
+ */
+static bool shortcut(struct xb_mixer *m, struct mixed_item *it, struct xb_regs *regs)
+{
+	const struct xb_raw_sample *raw = it->raw;
+	xb_addr slot = it->out.sched == NULL ? 0 : it->out.sched->registers - 8, ra = 0;
+
+	if (it->out.sched == NULL || it->out.sched->registers == 0 || m->vm->id.flavor != XB_FLAVOR_JIT)
+		return false;
+	if (slot >= raw->stack_addr && slot - raw->stack_addr + 8 <= raw->stack_len)
+		ra = xb_load64(raw->stack, (size_t)(slot - raw->stack_addr));
+	if (ra == 0 || !xb_mixer_is_jit(m, ra - 1))
+		return false;
+	regs->valid = 0;
+	xb_regs_set(regs, XB_REG_RIP, ra);
+	return true;
+}
+
+bool xb_mixer_native(struct xb_mixer *m, struct mixed_item *it, struct xb_regs *regs, bool *ended)
+{
+	struct xb_stack_slice slice = { it->raw->stack_addr, it->raw->stack, it->raw->stack_len };
+	bool exact = true;
+
+	*ended = false;
+	for (int depth = 0; depth < MAX_NATIVE; depth++) {
+		xb_addr pc = xb_unwind_pc(regs, exact);
+		const struct xb_cfi_row *row;
+		enum xb_step step;
+
+		if (depth > 0 && (xb_mixer_is_jit(m, pc) || xb_mixer_is_loop(m, pc)))
+			return true;
+		if (!xb_mixer_push(m, it, XB_MIXED_NATIVE, pc, false))
+			return false;
+		row = row_of(m, pc);
+		if (row == NULL) {
+			m->stats.no_row++;
+			return shortcut(m, it, regs);
+		}
+		step = xb_unwind_step(row, regs, &slice, NULL);
+		if (step == XB_STEP_END) {
+			*ended = true;
+			return false;
+		}
+		if (step != XB_STEP_OK) {
+			m->stats.short_copy += step == XB_STEP_FAULT;
+			m->stats.bad_step += step == XB_STEP_BAD;
+			return shortcut(m, it, regs);
+		}
+		exact = xb_unwind_next_exact(row);
+	}
+	return false;
+}

@@ -1,0 +1,118 @@
+#include "sample/site.h"
+
+#include "base/map.h"
+#include "elf/regs.h"
+
+#include <capstone/capstone.h>
+#include <stdlib.h>
+
+enum { REACH = 512 }; /* bytes; every place of OTP 25, 27 and 29 is decided within it */
+
+struct xb_sites {
+	struct xb_vm *vm;
+	struct xb_map rules; /* return address -> enum xb_site_rule */
+	csh handle;
+	cs_insn *insn;
+};
+
+struct xb_error *xb_sites_create(struct xb_vm *vm, struct xb_sites **ret)
+{
+	struct xb_sites *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return xb_error_nomem();
+	s->vm = vm;
+	if (cs_open(CS_ARCH_X86, CS_MODE_64, &s->handle) != CS_ERR_OK) {
+		free(s);
+		return xb_errorf(XB_ERR_UNSUPPORTED, "the disassembler library does not know x86-64");
+	}
+	(void)cs_option(s->handle, CS_OPT_DETAIL, CS_OPT_ON);
+	s->insn = cs_malloc(s->handle);
+	if (s->insn == NULL) {
+		xb_sites_destroy(s);
+		return xb_error_nomem();
+	}
+	*ret = s;
+	return NULL;
+}
+
+void xb_sites_destroy(struct xb_sites *s)
+{
+	if (s == NULL)
+		return;
+	if (s->insn != NULL)
+		cs_free(s->insn, 1);
+	(void)cs_close(&s->handle);
+	xb_map_deinit(&s->rules);
+	free(s);
+}
+
+void xb_sites_forget(struct xb_sites *s)
+{
+	xb_map_clear(&s->rules);
+}
+
+/* The capstone register behind a role of the layout; only registers that hold one are asked for. */
+static x86_reg role(const struct xb_sites *s, enum xb_layout_reg r)
+{
+	static const x86_reg regs[] = {
+		X86_REG_RAX, X86_REG_RDX, X86_REG_RCX, X86_REG_RBX, X86_REG_RSI, X86_REG_RDI, X86_REG_RBP, X86_REG_RSP,
+		X86_REG_R8,  X86_REG_R9,  X86_REG_R10, X86_REG_R11, X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15,
+	};
+	int n = s->vm->layout.reg[r];
+
+	return n >= 0 && (size_t)n < XB_ARRAY_LEN(regs) ? regs[n] : X86_REG_INVALID;
+}
+
+/* "mov rsp, E_saved" or "mov rsp, [c_p + stop]", decided by the instruction in s->insn. */
+static enum xb_site_rule judge(const struct xb_sites *s)
+{
+	const cs_x86 *x = &s->insn->detail->x86;
+
+	if (s->insn->id != X86_INS_MOV || x->op_count != 2 || x->operands[0].type != X86_OP_REG ||
+	    x->operands[0].reg != X86_REG_RSP)
+		return XB_SITE_UNKNOWN;
+	if (x->operands[1].type == X86_OP_REG && x->operands[1].reg == role(s, XB_R_E_saved))
+		return XB_SITE_SAVED;
+	if (x->operands[1].type == X86_OP_MEM && x->operands[1].mem.base == role(s, XB_R_c_p) &&
+	    x->operands[1].mem.disp == (int64_t)xb_layout_at(&s->vm->layout, XB_F_Process_stop))
+		return XB_SITE_STOP;
+	return XB_SITE_UNKNOWN;
+}
+
+static enum xb_site_rule decode(struct xb_sites *s, xb_addr ra)
+{
+	uint8_t bytes[REACH];
+	const uint8_t *at = bytes;
+	uint64_t pc = ra;
+	size_t left = xb_mem_try(s->vm->mem, ra, bytes, sizeof(bytes));
+
+	while (left > 0) {
+		enum xb_site_rule rule;
+
+		if (!cs_disasm_iter(s->handle, &at, &left, &pc, s->insn)) {
+			/* Padding or data between pieces of code: go on behind it. */
+			at++;
+			left--;
+			pc++;
+			continue;
+		}
+		rule = judge(s);
+		if (rule != XB_SITE_UNKNOWN)
+			return rule;
+	}
+	return XB_SITE_UNKNOWN;
+}
+
+enum xb_site_rule xb_sites_rule(struct xb_sites *s, xb_addr ra)
+{
+	uint64_t *known = xb_map_get(&s->rules, ra);
+	enum xb_site_rule rule;
+
+	if (known != NULL)
+		return (enum xb_site_rule)*known;
+	rule = decode(s, ra);
+	/* When there is no memory to remember it, it is decoded again next time. */
+	(void)!xb_map_put(&s->rules, ra, rule);
+	return rule;
+}
