@@ -75,15 +75,29 @@ static uint64_t cpu_ns(void)
 	       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
 }
 
-static void report(const struct seen *s, const struct xb_source_stats *st, double wall, uint64_t cpu)
+/* The whole process by the kernel's own clock: what the sum of all periods should come to. */
+static uint64_t target_cpu_ns(pid_t pid)
 {
+	struct timespec t = { 0 };
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) == 0)
+		(void)clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void report(const struct seen *s, const struct xb_source_stats *st, double wall, uint64_t cpu,
+		   uint64_t target_cpu)
+{
+	printf("target used %.3f s of CPU by its own clock\n", (double)target_cpu / 1e9);
 	printf("mode: %s; %zu threads, %zu fds, %zu rings of %zu KiB%s\n", st->mode, st->threads,
 	       st->fds, st->rings, st->ring_bytes >> 10,
 	       st->kernel_excluded ? "; kernel mode excluded" : "");
-	printf("samples %llu (%.0f/s, %.2f s of target CPU in %.2f s), kernel mode %llu, incomplete registers "
-	       "%llu\n",
-	       (unsigned long long)s->n, (double)s->n / wall, (double)s->weight_ns / 1e9, wall,
-	       (unsigned long long)s->kernel, (unsigned long long)s->no_regs);
+	printf("samples %llu (%.0f/s) stand for %.3f s, target had %.3f s of CPU in %.2f s; kernel mode %llu, "
+	       "incomplete registers %llu\n",
+	       (unsigned long long)s->n, (double)s->n / wall, (double)s->weight_ns / 1e9,
+	       (double)st->cpu_ns / 1e9, wall, (unsigned long long)s->kernel,
+	       (unsigned long long)s->no_regs);
 	printf("stack %llu with, %llu bytes; kernel ips %llu; ring bytes %llu; latest %.1f ms\n",
 	       (unsigned long long)s->with_stack, (unsigned long long)s->stack_bytes,
 	       (unsigned long long)s->kernel_ips, (unsigned long long)st->bytes,
@@ -104,12 +118,13 @@ static void report(const struct seen *s, const struct xb_source_stats *st, doubl
 	       s->n > 0 ? (double)cpu / 1e3 / (double)s->n : 0.0, (unsigned long long)s->sum);
 }
 
-static struct xb_error *run(struct xb_source *src, double seconds, int period_ms)
+static struct xb_error *run(struct xb_source *src, pid_t pid, double seconds, int period_ms)
 {
 	struct seen seen = { 0 };
 	struct xb_sink sink = { .arg = &seen, .samples = on_samples, .event = on_event };
 	struct xb_source_stats stats;
-	uint64_t begin = now_ns(), cpu, end = begin + (uint64_t)(seconds * 1e9);
+	uint64_t begin = now_ns(), target = target_cpu_ns(pid), cpu,
+		 end = begin + (uint64_t)(seconds * 1e9);
 	unsigned why = 0;
 
 	XB_TRY(xb_source_start(src));
@@ -119,10 +134,11 @@ static struct xb_error *run(struct xb_source *src, double seconds, int period_ms
 		XB_TRY(xb_source_drain(src, &sink));
 	}
 	XB_TRY(xb_source_stop(src));
+	target = target_cpu_ns(pid) - target;
 	XB_TRY(xb_source_drain(src, &sink));
 	cpu = cpu_ns() - cpu;
 	xb_source_stats(src, &stats);
-	report(&seen, &stats, (double)(now_ns() - begin) / 1e9, cpu);
+	report(&seen, &stats, (double)(now_ns() - begin) / 1e9, cpu, target);
 	return NULL;
 }
 
@@ -182,7 +198,7 @@ int main(int argc, char **argv)
 	pid = (pid_t)atoi(argv[optind]);
 	err = poll_only ? xb_poll_open(pid, o.period_ns, &src) : xb_perf_open(pid, &o, &src);
 	if (err == NULL)
-		err = run(&src, seconds, period_ms);
+		err = run(&src, pid, seconds, period_ms);
 	xb_source_destroy(&src);
 	if (err == NULL)
 		return 0;

@@ -17,6 +17,7 @@ enum xb_access_what {
 	XB_ACCESS_MEMORY, /* process_vm_readv(): the right to ptrace-attach */
 	XB_ACCESS_MAPS,   /* /proc/PID/maps and the like: the right to ptrace-read */
 	XB_ACCESS_PERF,   /* perf_event_open() on its threads */
+	XB_ACCESS_CPUS,   /* perf_event_open() on whole CPUs */
 };
 
 /* Numbers of linux/capability.h; named here because older headers lack the last two. */

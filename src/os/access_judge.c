@@ -39,6 +39,7 @@ static const char *action(enum xb_access_what what)
 	case XB_ACCESS_MAPS:
 		return "cannot see the memory map of";
 	case XB_ACCESS_PERF:
+	case XB_ACCESS_CPUS:
 		return "cannot sample";
 	case XB_ACCESS_MEMORY:
 		break;
@@ -48,12 +49,12 @@ static const char *action(enum xb_access_what what)
 
 static const char *cap_name(enum xb_access_what what)
 {
-	return what == XB_ACCESS_PERF ? "PERFMON" : "SYS_PTRACE";
+	return what >= XB_ACCESS_PERF ? "PERFMON" : "SYS_PTRACE";
 }
 
 static const char *cap_file(enum xb_access_what what)
 {
-	return what == XB_ACCESS_PERF ? "cap_perfmon" : "cap_sys_ptrace";
+	return what >= XB_ACCESS_PERF ? "cap_perfmon" : "cap_sys_ptrace";
 }
 
 static struct xb_error *other_user(const struct xb_access_facts *f, enum xb_access_what what)
@@ -158,25 +159,33 @@ static struct xb_error *judge_memory(const struct xb_access_facts *f, enum xb_ac
 	return leftovers(f, what, err);
 }
 
-static struct xb_error *judge_perf(const struct xb_access_facts *f, int err)
+static struct xb_error *judge_perf(const struct xb_access_facts *f, enum xb_access_what what, int err)
 {
 	bool cap = has(f, XB_CAP_PERFMON) || has(f, XB_CAP_SYS_ADMIN);
 	struct xb_error *e;
 
 	if (f->we_have_seccomp && err == EPERM)
-		return leftovers(f, XB_ACCESS_PERF, err);
+		return leftovers(f, what, err);
 	if (cap && !f->initial_user_ns)
 		return xb_error_advise(
 			xb_errorf(
 				XB_ERR_PERM,
 				"%s process %d: our capabilities are those of a user namespace, which do "
 				"not count for perf events (kernel.perf_event_paranoid is %d)",
-				action(XB_ACCESS_PERF), (int)f->pid, f->paranoid),
+				action(what), (int)f->pid, f->paranoid),
 			"run this outside of the user namespace (not in a rootless container)");
 	if (cap)
-		return leftovers(f, XB_ACCESS_PERF, err);
+		return leftovers(f, what, err);
+	if (what == XB_ACCESS_CPUS && f->paranoid > 0) {
+		e = xb_errorf(
+			XB_ERR_PERM,
+			"%s process %d by CPU: kernel.perf_event_paranoid is %d, which allows that "
+			"only with CAP_PERFMON",
+			action(what), (int)f->pid, f->paranoid);
+		return advise_cap(e, f, "PERFMON", "cap_perfmon");
+	}
 	/* CAP_SYS_PTRACE passes the shared check too. */
-	e = has(f, XB_CAP_SYS_PTRACE) && f->same_user_ns ? NULL : shared_rules(f, XB_ACCESS_PERF);
+	e = has(f, XB_CAP_SYS_PTRACE) && f->same_user_ns ? NULL : shared_rules(f, what);
 	if (e != NULL)
 		return e;
 	/* 3 and 4 exist in kernels of Debian, Ubuntu and Android only; elsewhere they mean 2. */
@@ -185,7 +194,7 @@ static struct xb_error *judge_perf(const struct xb_access_facts *f, int err)
 			XB_ERR_PERM,
 			"%s process %d: kernel.perf_event_paranoid is %d, which allows perf events "
 			"only with CAP_PERFMON",
-			action(XB_ACCESS_PERF), (int)f->pid, f->paranoid);
+			action(what), (int)f->pid, f->paranoid);
 		if (f->we_are_in_container || f->we.euid == 0)
 			return advise_cap(e, f, "PERFMON", "cap_perfmon");
 		return xb_error_advise(e,
@@ -193,7 +202,7 @@ static struct xb_error *judge_perf(const struct xb_access_facts *f, int err)
 				       "cap_perfmon=ep %s",
 				       f->our_exe[0] != '\0' ? f->our_exe : "PROGRAM");
 	}
-	return leftovers(f, XB_ACCESS_PERF, err);
+	return leftovers(f, what, err);
 }
 
 struct xb_error *xb_access_judge(const struct xb_access_facts *f, enum xb_access_what what, int err)
@@ -212,5 +221,5 @@ struct xb_error *xb_access_judge(const struct xb_access_facts *f, enum xb_access
 				 action(what), (int)f->pid, strerror(err));
 	if (err != EPERM && err != EACCES)
 		return xb_error_sys(err, "%s process %d", action(what), (int)f->pid);
-	return what == XB_ACCESS_PERF ? judge_perf(f, err) : judge_memory(f, what, err);
+	return what >= XB_ACCESS_PERF ? judge_perf(f, what, err) : judge_memory(f, what, err);
 }

@@ -58,8 +58,8 @@ struct xb_proc_status {
 
 XB_NODISCARD struct xb_error *xb_proc_status(pid_t pid, struct xb_proc_status *ret);
 
-/** In the text of /proc/PID/status: what follows "@name:" in its line, blanks included; NULL without such a
- * line. */
+/** In the text of /proc/PID/status: what follows "@name:" in its line, blanks included; NULL without
+ * such a line. */
 const char *xb_proc_field(const char *text, const char *name);
 
 /** The whole of a /proc file (or any other), NUL-terminated; @len may be NULL.  At most 64 MiB. */

@@ -155,16 +155,19 @@ static struct xb_error *perf_stop(void *self)
 	struct xb_perf *p = self;
 	struct xb_error *err = NULL;
 
-	p->lost_read = 0;
+	p->lost_read = p->stats.cpu_ns = 0;
 	for (size_t i = 0; i < p->fds.len; i++) {
 		uint64_t counts[2] = { 0 }; /* value, lost */
 
 		if (ioctl(p->fds.data[i], PERF_EVENT_IOC_DISABLE, 0) != 0 && err == NULL)
 			err = xb_error_sys(errno, "cannot stop sampling process %d",
 					   (int)p->target.pid);
-		if (p->attr.read_format == PERF_FORMAT_LOST &&
-		    read(p->fds.data[i], counts, sizeof(counts)) == (ssize_t)sizeof(counts))
-			p->lost_read += counts[1];
+		/* Children's time is in their parent's count, losses are counted at the parent anyway.
+		 */
+		if (read(p->fds.data[i], counts, sizeof(counts)) >= (ssize_t)sizeof(counts[0]) &&
+		    p->mode != XB_PERF_CPU)
+			p->stats.cpu_ns += counts[0];
+		p->lost_read += counts[1];
 	}
 	if (p->mode != XB_PERF_THREAD)
 		p->stats.not_covered = new_cpus(p);

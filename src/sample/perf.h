@@ -8,6 +8,9 @@
  * the limit is lower there is one event and ring per thread (threads started later are missed and
  * counted), or one per CPU for all processes (needs CAP_PERFMON, disturbs everyone).
  *
+ * Every event begins with a whole period, so a run misses about half a period per thread and CPU the
+ * thread ran on; stats.cpu_ns tells how much CPU time there really was.
+ *
  * Cost on the target: about 4 us a sample with 8 KiB of stack, 12 us with 64 KiB.
  */
 #ifndef XB_SAMPLE_PERF_H

@@ -124,7 +124,8 @@ static bool give_in(struct xb_perf *p, int err)
 
 static struct xb_error *refused(const struct xb_perf *p, int err)
 {
-	return xb_access_explain(p->target.pid, XB_ACCESS_PERF, err);
+	return xb_access_explain(p->target.pid,
+				 p->mode == XB_PERF_CPU ? XB_ACCESS_CPUS : XB_ACCESS_PERF, err);
 }
 
 /* A descriptor or -errno.  The first success settles the attributes for all events. */

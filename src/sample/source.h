@@ -73,6 +73,9 @@ struct xb_sink {
 /* Counted since start; every number a report needs to say how far it can be trusted. */
 struct xb_source_stats {
 	uint64_t samples;       /* delivered */
+	uint64_t cpu_ns;        /* CPU time of the target by the kernel's count, known after stop; the
+				 * periods of all samples add up to about this when none are missing
+				 * (perf: per thread or CPU only; 0: not known) */
 	uint64_t lost;          /* dropped by the kernel because a ring was full */
 	uint64_t throttled;     /* times the kernel slowed us down: the rate is not what was asked */
 	uint64_t bad_records;   /* damaged; what followed them in the ring was skipped */

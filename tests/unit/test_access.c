@@ -110,6 +110,7 @@ static void test_perf_rules(void **state)
 	expect(&f, XB_ACCESS_PERF, EACCES, "perf_event_paranoid", "--cap-add=PERFMON");
 
 	f = plain();
+	expect(&f, XB_ACCESS_CPUS, EACCES, "by CPU: kernel.perf_event_paranoid is 2", "cap_perfmon=ep");
 	f.target.uid = 1001;
 	expect(&f, XB_ACCESS_PERF, EACCES, "runs as ann", "setcap cap_perfmon=ep");
 	f.we.uid = f.we.euid = 0; /* root is not sent to root */

@@ -191,6 +191,9 @@ static void sample_in(enum xb_perf_mode mode)
 	assert_int_equal(st.bad_records, 0);
 	assert_int_equal(st.lost, 0);
 	assert_true(st.samples >= 40);
+	/* No time is counted twice: all samples together stand for at most what the kernel counted. */
+	if (mode != XB_PERF_CPU)
+		assert_true(st.samples * o.period_ns <= st.cpu_ns + 2 * o.period_ns);
 	xb_source_destroy(&src);
 	reap(pid);
 }
