@@ -80,7 +80,7 @@ static struct xb_error *create_temp(struct xb_newfile *f)
 			f->temp = NULL;
 			return xb_error_nomem();
 		}
-		f->fd = openat(f->dir_fd, f->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		f->fd = openat(f->dir_fd, f->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			       0600);
 		if (f->fd >= 0)
 			return NULL;
