@@ -30,6 +30,13 @@ static inline void image_put(struct image *im, const void *bytes, size_t len)
 	im->len += len;
 }
 
+static inline void image_fill(struct image *im, int byte, size_t n)
+{
+	xb_assert(n <= sizeof(im->bytes) - im->len);
+	memset(im->bytes + im->len, byte, n);
+	im->len += n;
+}
+
 static inline void image_u32(struct image *im, uint32_t v)
 {
 	image_put(im, &v, sizeof(v));
@@ -109,8 +116,7 @@ static inline void image_tail(struct image *im, const char *name)
 
 	for (size_t i = 0; i < padded; i++)
 		image_put(im, i < len ? &name[i] : "", 1);
-	for (size_t i = 0; i < im->id_size; i++)
-		image_put(im, "\x5a", 1);
+	image_fill(im, 0x5a, im->id_size);
 }
 
 /* Returns the offset of the name. */
@@ -155,15 +161,13 @@ static inline void image_tracing(struct image *im, uint32_t payload)
 	image_header(im, 66, 0, 16);
 	image_u32(im, payload);
 	image_u32(im, 0);
-	for (size_t i = 0; i < (payload + 7) / 8 * 8; i++)
-		image_put(im, "\xff", 1);
+	image_fill(im, 0xff, (payload + 7) / 8 * 8);
 }
 
 static inline void image_sample(struct image *im, size_t body)
 {
 	image_header(im, 9, 2, 8 + body);
-	for (size_t i = 0; i < body; i++)
-		image_put(im, "\x77", 1);
+	image_fill(im, 0x77, body);
 }
 
 #endif
