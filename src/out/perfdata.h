@@ -6,9 +6,9 @@
  * disk and never look at perf-PID.map.  They do for mappings named "//anon" (is_anon_memory in
  * tools/perf/util/map.h). So the name of every executable mapping of that memory file is replaced in
  * the MMAP and MMAP2 records: in place, the rest of the old name filled with NUL, no record changes its
- * length, nothing else is touched. The build-id table of the file may go on listing the memory file:
- * perf only warms its table of images with it, and no mapping refers to that entry any more (checked
- * with perf 6.1: report and script).
+ * length, nothing else is touched.
+ * The build-id table is left alone: perf 6.1 does not list the memory file there (it is no ELF file),
+ * and an entry nobody maps would name nothing.
  */
 #ifndef XB_OUT_PERFDATA_H
 #define XB_OUT_PERFDATA_H
