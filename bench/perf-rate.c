@@ -121,7 +121,7 @@ static void report(const struct seen *s, const struct xb_source_stats *st, doubl
 static struct xb_error *run(struct xb_source *src, pid_t pid, double seconds, int period_ms)
 {
 	struct seen seen = { 0 };
-	struct xb_sink sink = { .arg = &seen, .samples = on_samples, .event = on_event };
+	struct xb_taker sink = { .arg = &seen, .samples = on_samples, .event = on_event };
 	struct xb_source_stats stats;
 	uint64_t begin = now_ns(), target = target_cpu_ns(pid), cpu,
 		 end = begin + (uint64_t)(seconds * 1e9);

@@ -27,6 +27,7 @@ void *xb_arena_array(struct xb_arena *arena, size_t n, size_t size);
 /** A NUL-terminated copy of @len bytes at @s. */
 char *xb_arena_strndup(struct xb_arena *arena, const char *s, size_t len);
 
+/** Formatted text in the arena, or NULL. */
 char *xb_arena_printf(struct xb_arena *arena, const char *fmt, ...) XB_PRINTF(2, 3);
 
 /** Forget everything but keep one block for re-use. */

@@ -17,6 +17,7 @@ typedef struct {
 
 #define XB_NODISCARD         __attribute__((warn_unused_result))
 #define XB_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define XB_NONNULL           __attribute__((returns_nonnull)) /* what it returns is never NULL */
 #define XB_UNUSED            __attribute__((unused))
 
 #define XB_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -26,11 +27,13 @@ typedef struct {
 /* Runs @fn(&variable) when the variable leaves its scope. */
 #define xb_cleanup(fn) __attribute__((cleanup(fn)))
 
+/** For xb_cleanup(): free() what the variable points to; close() unless negative. */
 void xb_freep(void *pointer_to_pointer);
 void xb_closep(int *fd);
 
 /* For our own bugs only, never for data of the target; stays on in release builds. */
 #define xb_assert(cond) ((cond) ? (void)0 : xb_assert_failed(#cond, __FILE__, __LINE__))
+/** Says where on stderr and aborts. */
 _Noreturn void xb_assert_failed(const char *what, const char *file, int line);
 
 /* Moves a pointer out of a cleanup variable. */

@@ -35,14 +35,15 @@ struct xb_error;
  * Make an error.  @fmt is one sentence without a final period or newline.
  * Never fails: when memory runs out the static NOMEM error is returned instead.
  */
-XB_NODISCARD struct xb_error *xb_errorf(enum xb_err_code code, const char *fmt, ...) XB_PRINTF(2, 3);
+XB_NODISCARD XB_NONNULL struct xb_error *xb_errorf(enum xb_err_code code, const char *fmt, ...)
+	XB_PRINTF(2, 3);
 
 /** Like xb_errorf(), ": strerror(@err)" appended; EPERM/EACCES become PERM, ESRCH GONE, ENOMEM NOMEM,
  * else SYS. */
-XB_NODISCARD struct xb_error *xb_error_sys(int err, const char *fmt, ...) XB_PRINTF(2, 3);
+XB_NODISCARD XB_NONNULL struct xb_error *xb_error_sys(int err, const char *fmt, ...) XB_PRINTF(2, 3);
 
 /** The static out-of-memory error. */
-XB_NODISCARD struct xb_error *xb_error_nomem(void);
+XB_NODISCARD XB_NONNULL struct xb_error *xb_error_nomem(void);
 
 /** Put "context: " before the sentence of @err.  Consumes @err, keeps code and advice; NULL stays NULL.
  */
@@ -52,6 +53,7 @@ XB_NODISCARD struct xb_error *xb_error_wrap(struct xb_error *err, const char *fm
 XB_NODISCARD struct xb_error *xb_error_advise(struct xb_error *err, const char *fmt, ...)
 	XB_PRINTF(2, 3);
 
+/** What kind of failure; @err is not NULL. */
 enum xb_err_code xb_error_code(const struct xb_error *err);
 
 /** Borrowed until @err is destroyed. */

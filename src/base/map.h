@@ -28,6 +28,7 @@ uint64_t xb_hash_u64(uint64_t x);
 /** FNV-1a style hash of @n words, used for stacks.  Cost: about 1 ns a word. */
 uint64_t xb_hash_words(const uint64_t *words, size_t n);
 
+/** FNV-1a of @n bytes. */
 uint64_t xb_hash_bytes(const void *bytes, size_t n);
 
 /** Pointer to the value of @key, or NULL.  Valid until the next insertion. */

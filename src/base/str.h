@@ -15,6 +15,7 @@ struct xb_str {
 		0                                                                                      \
 	}
 
+/** Append text, @n bytes, one byte, formatted text.  After a failure they do nothing. */
 void xb_str_add(struct xb_str *s, const char *text);
 void xb_str_addn(struct xb_str *s, const char *bytes, size_t n);
 void xb_str_addc(struct xb_str *s, char c);

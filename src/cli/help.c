@@ -70,17 +70,17 @@ static void print_option(struct xb_sink *to, const struct xb_opt *o, size_t widt
 }
 
 void xb_help_print(const struct xb_tool *tool, const struct xb_opt_group *groups, size_t n_groups,
-		   struct xb_sink *to, unsigned terminal)
+		   struct xb_sink *to, unsigned width)
 {
-	size_t width = terminal == 0 ? 80 : XB_MAX(XB_MIN(terminal, 110U), 60U);
+	size_t columns = width == 0 ? 80 : XB_MAX(XB_MIN(width, 110U), 60U);
 
 	xb_sink_printf(to, "Usage: %s %s\n\n", tool->name, tool->usage);
-	fold(to, tool->summary, 0, 0, width);
+	fold(to, tool->summary, 0, 0, columns);
 	for (size_t g = 0; g < n_groups; g++) {
 		xb_sink_printf(to, "\n%s:\n", groups[g].title);
 		for (const struct xb_opt *o = groups[g].opts; o->name != NULL; o++) {
 			if (!o->hidden)
-				print_option(to, o, width);
+				print_option(to, o, columns);
 		}
 	}
 	xb_sink_puts(to, "\nTimes take ns, us, ms, s, m or h; sizes take K, M or G.\n\nExamples:\n");

@@ -100,6 +100,20 @@ static void say(const char *name, const char *what, const char *line)
 	xb_str_deinit(&safe);
 }
 
+/* An advice may have several lines (a caret below an expression); they are ours, not the target's. */
+static void say_lines(const char *name, const char *text)
+{
+	while (*text != '\0') {
+		size_t len = strcspn(text, "\n");
+		char *line = strndup(text, len);
+
+		if (line != NULL)
+			say(name, "", line);
+		free(line);
+		text += len + (text[len] == '\n');
+	}
+}
+
 static void log_sink(void *arg, enum xb_log_level level, const char *line)
 {
 	struct xb_tool_run *run = arg;
@@ -197,7 +211,7 @@ static enum xb_exit complain(const struct xb_tool *tool, struct xb_error *err)
 		return code;
 	say(tool->name, "", xb_error_message(err));
 	if (xb_error_advice(err) != NULL)
-		say(tool->name, "", xb_error_advice(err));
+		say_lines(tool->name, xb_error_advice(err));
 	else if (xb_error_code(err) == XB_ERR_USAGE)
 		(void)fprintf(stderr, "%s: try '%s --help'\n", tool->name, tool->name);
 	xb_error_destroy(err);

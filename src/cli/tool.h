@@ -97,6 +97,7 @@ XB_NODISCARD struct xb_error *xb_tool_output(struct xb_tool_run *run, const char
  */
 bool xb_tool_interrupted(void);
 
+/** The exit code of an error; NULL is OK. */
 enum xb_exit xb_tool_exit_code(const struct xb_error *err);
 
 #endif

@@ -61,6 +61,7 @@ XB_NODISCARD struct xb_error *xb_mem_read(struct xb_mem *mem, xb_addr addr, void
  */
 size_t xb_mem_try(struct xb_mem *mem, xb_addr addr, void *buf, size_t len);
 
+/** One little-endian word; FAULT naming the address. */
 XB_NODISCARD struct xb_error *xb_mem_u64(struct xb_mem *mem, xb_addr addr, uint64_t *ret);
 XB_NODISCARD struct xb_error *xb_mem_u32(struct xb_mem *mem, xb_addr addr, uint32_t *ret);
 
@@ -71,6 +72,7 @@ XB_NODISCARD struct xb_error *xb_mem_cstr(struct xb_mem *mem, xb_addr addr, char
 /** Bytes that win over the backend until the next call; @len 0 removes them.  Borrowed. */
 void xb_mem_overlay(struct xb_mem *mem, xb_addr addr, const void *bytes, size_t len);
 
+/** Whether what is read cannot change meanwhile (a core); what reading has cost so far, borrowed. */
 bool xb_mem_is_stable(const struct xb_mem *mem);
 const struct xb_mem_stats *xb_mem_stats(const struct xb_mem *mem);
 

@@ -56,6 +56,7 @@ struct xb_proc_status {
 	pid_t tracer;
 };
 
+/** /proc/PID/status and stat together.  GONE, PERM. */
 XB_NODISCARD struct xb_error *xb_proc_status(pid_t pid, struct xb_proc_status *ret);
 
 /** In the text of /proc/PID/status: what follows "@name:" in its line, blanks included; NULL without

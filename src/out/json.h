@@ -26,6 +26,7 @@ struct xb_json {
 /** @sink is borrowed. */
 void xb_json_init(struct xb_json *j, struct xb_sink *sink);
 
+/** Containers; each end must match the innermost begin. */
 void xb_json_object_begin(struct xb_json *j);
 void xb_json_object_end(struct xb_json *j);
 void xb_json_array_begin(struct xb_json *j);

@@ -25,6 +25,7 @@ void xb_sink_to_file(struct xb_sink *s, FILE *file, const char *name);
 /** Write to memory; read it with xb_sink_text().  Release with xb_sink_deinit(). */
 void xb_sink_to_memory(struct xb_sink *s);
 
+/** Append bytes, text, one byte, blanks, formatted text.  After a failure they do nothing. */
 void xb_sink_write(struct xb_sink *s, const void *bytes, size_t n);
 void xb_sink_puts(struct xb_sink *s, const char *text);
 void xb_sink_putc(struct xb_sink *s, char c);

@@ -18,14 +18,14 @@ static const char *const palette[] = {
 
 static bool env_is(const char *name, const char *value)
 {
-	const char *v = getenv(name); // NOLINT(concurrency-mt-unsafe): before any thread starts
+	const char *v = getenv(name);
 
 	return v != NULL && strcmp(v, value) == 0;
 }
 
 static bool env_set(const char *name)
 {
-	const char *v = getenv(name); // NOLINT(concurrency-mt-unsafe): before any thread starts
+	const char *v = getenv(name);
 
 	return v != NULL && v[0] != '\0';
 }

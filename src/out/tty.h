@@ -43,6 +43,7 @@ struct xb_status {
 	unsigned width;
 };
 
+/** Look at stderr; @quiet keeps the line off. */
 void xb_status_init(struct xb_status *status, bool quiet);
 
 /** Replace the line; control characters are escaped and the line cut to the terminal. */

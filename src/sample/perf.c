@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static struct xb_error *flush(struct xb_perf *p, struct xb_ring *ring, const struct xb_sink *sink)
+static struct xb_error *flush(struct xb_perf *p, struct xb_ring *ring, const struct xb_taker *sink)
 {
 	struct xb_error *err = NULL;
 
@@ -40,7 +40,7 @@ static void count_event(struct xb_perf *p, const struct xb_source_event *e)
 }
 
 static struct xb_error *take(struct xb_perf *p, struct xb_ring *ring, const struct xb_ring_record *raw,
-			     const struct xb_sink *sink)
+			     const struct xb_taker *sink)
 {
 	bool every_process = p->mode == XB_PERF_CPU;
 	struct xb_record rec;
@@ -62,7 +62,7 @@ static struct xb_error *take(struct xb_perf *p, struct xb_ring *ring, const stru
 		count_event(p, &rec.event);
 		if (sink->event == NULL)
 			return NULL;
-		XB_TRY(flush(p, ring, &(struct xb_sink){ .arg = sink->arg, .samples = sink->samples }));
+		XB_TRY(flush(p, ring, &(struct xb_taker){ .arg = sink->arg, .samples = sink->samples }));
 		return sink->event(sink->arg, &rec.event);
 	case XB_RECORD_OTHER:
 		p->stats.other_records++;
@@ -74,7 +74,7 @@ static struct xb_error *take(struct xb_perf *p, struct xb_ring *ring, const stru
 	return NULL;
 }
 
-static struct xb_error *drain_ring(struct xb_perf *p, struct xb_ring *ring, const struct xb_sink *sink)
+static struct xb_error *drain_ring(struct xb_perf *p, struct xb_ring *ring, const struct xb_taker *sink)
 {
 	struct xb_ring_record raw;
 	uint64_t released;
@@ -110,7 +110,7 @@ static struct xb_error *drain_ring(struct xb_perf *p, struct xb_ring *ring, cons
 	return flush(p, ring, sink);
 }
 
-static struct xb_error *perf_drain(void *self, const struct xb_sink *sink)
+static struct xb_error *perf_drain(void *self, const struct xb_taker *sink)
 {
 	struct xb_perf *p = self;
 

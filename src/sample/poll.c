@@ -183,7 +183,7 @@ static bool is_running(struct poll_thread *t, uint32_t *ret_cpu)
 	return true;
 }
 
-static struct xb_error *flush(struct poll_source *p, const struct xb_sink *sink, size_t *n)
+static struct xb_error *flush(struct poll_source *p, const struct xb_taker *sink, size_t *n)
 {
 	size_t count = *n;
 
@@ -192,7 +192,7 @@ static struct xb_error *flush(struct poll_source *p, const struct xb_sink *sink,
 	return count == 0 ? NULL : sink->samples(sink->arg, p->batch, count);
 }
 
-static struct xb_error *tick(struct poll_source *p, const struct xb_sink *sink)
+static struct xb_error *tick(struct poll_source *p, const struct xb_taker *sink)
 {
 	uint64_t since = now_ns() - p->last_ns;
 	size_t n = 0;
@@ -227,7 +227,7 @@ static void plan(struct poll_source *p)
 }
 
 /* At most one tick, and only when it is due. */
-static struct xb_error *poll_drain(void *self, const struct xb_sink *sink)
+static struct xb_error *poll_drain(void *self, const struct xb_taker *sink)
 {
 	struct poll_source *p = self;
 	struct xb_error *err;

@@ -64,7 +64,7 @@ struct xb_source_event {
  * Who takes samples.  An error ends the drain and is returned by it; what the callback was given is
  * consumed all the same.  Order is by time within one CPU only: sort by time_ns where it matters.
  */
-struct xb_sink {
+struct xb_taker {
 	void *arg;
 	struct xb_error *(*samples)(void *arg, const struct xb_raw_sample *samples, size_t n);
 	struct xb_error *(*event)(void *arg, const struct xb_source_event *event); /* or NULL */
@@ -100,7 +100,7 @@ enum xb_wake {
 struct xb_source_ops {
 	const char *name; /* "perf", "poll": for reports */
 	struct xb_error *(*start)(void *self);
-	struct xb_error *(*drain)(void *self, const struct xb_sink *sink);
+	struct xb_error *(*drain)(void *self, const struct xb_taker *sink);
 	struct xb_error *(*wait)(void *self, int timeout_ms, int caller_fd, unsigned *ret_why);
 	struct xb_error *(*stop)(void *self);
 	void (*stats)(void *self, struct xb_source_stats *ret);
@@ -121,7 +121,7 @@ XB_NODISCARD static inline struct xb_error *xb_source_start(struct xb_source *s)
 /** Hand over everything seen so far; returns at once when there is nothing.  Bounded: what arrives
  * meanwhile waits for the next drain. */
 XB_NODISCARD static inline struct xb_error *xb_source_drain(struct xb_source *s,
-							    const struct xb_sink *sink)
+							    const struct xb_taker *sink)
 {
 	return s->ops->drain(s->self, sink);
 }

@@ -130,6 +130,23 @@ static enum sample_mode mode_of(const struct sample_opts *o)
 	return o->pstack ? SAMPLE_PSTACK : SAMPLE_TOP;
 }
 
+static struct xb_error *parse_selectors(struct xb_tool_run *run, struct sample_opts *o)
+{
+	const struct xb_selector **lists =
+		xb_arena_array(&run->arena, o->process.n + 1, sizeof(const struct xb_selector *));
+
+	if (lists == NULL)
+		return xb_error_nomem();
+	for (size_t i = 0; i < o->process.n; i++)
+		XB_TRY(xb_error_wrap(xb_selector_parse(o->process.items[i], &run->arena, &lists[i]),
+				     "--process"));
+	o->selectors = lists;
+	if (o->mode != SAMPLE_BLAME)
+		return NULL;
+	return xb_error_wrap(xb_selector_parse_function(o->blame, &run->arena, &o->blame_function),
+			     "--blame");
+}
+
 struct xb_error *sample_check(struct xb_tool_run *run)
 {
 	struct sample_opts *o = run->opts;
@@ -147,6 +164,7 @@ struct xb_error *sample_check(struct xb_tool_run *run)
 		return xb_errorf(
 			XB_ERR_USAGE,
 			"--folded and --idle cannot be used together; sleeping schedulers are no samples");
+	XB_TRY(parse_selectors(run, o));
 	o->interval_ns = o->period_ns != 0 ? o->period_ns : S / o->frequency_hz;
 	return xb_target_parse(&o->target_opts, run->n_args > 0 ? run->args[0] : NULL, &o->target);
 }

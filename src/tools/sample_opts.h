@@ -2,6 +2,7 @@
 #ifndef XB_TOOLS_SAMPLE_OPTS_H
 #define XB_TOOLS_SAMPLE_OPTS_H
 
+#include "cli/selector.h"
 #include "cli/target.h"
 #include "cli/tool.h"
 
@@ -53,6 +54,8 @@ struct sample_opts {
 
 	/* Derived by the check. */
 	enum sample_mode mode;
+	const struct xb_selector *const *selectors; /* one list per --process, process.n of them */
+	const struct xb_selector *blame_function;   /* of SAMPLE_BLAME: NATIVE or MFA */
 	struct xb_target target;
 	uint64_t interval_ns; /* between two samples of a busy thread, from --period or --frequency */
 };

@@ -1,53 +1,56 @@
-/* Stands in for libFuzzer's main: runs the fuzz target over the files of the corpus directories given.
+/*
+ * Runs a fuzzer over the files given, and over damaged copies of each, so that its corpus is a test
+ * with any compiler.
  */
-#include "base/base.h"
-
-#include <dirent.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int replay_file(const char *path)
-{
-	enum { MAX = 1 << 20 };
-	unsigned char *buf = malloc(MAX);
-	FILE *f = fopen(path, "re");
-	size_t n;
+#define SIZE_MAX_INPUT (1 << 20)
 
-	if (f == NULL || buf == NULL) {
-		perror(path);
-		exit(1);
+/* Every prefix, and every byte replaced by a few telling ones, for small inputs. */
+static unsigned long damage(uint8_t *data, size_t size)
+{
+	static const uint8_t bytes[] = { 0x00, 0xff, 0x80, '\'', '\\', '{', '<', '.' };
+	unsigned long runs = 0;
+
+	for (size_t n = 0; n <= size && size <= 4096; n++, runs++)
+		(void)LLVMFuzzerTestOneInput(data, n);
+	for (size_t i = 0; i < size && size <= 512; i++) {
+		uint8_t old = data[i];
+
+		for (size_t b = 0; b < sizeof(bytes); b++, runs++) {
+			data[i] = bytes[b];
+			(void)LLVMFuzzerTestOneInput(data, size);
+		}
+		data[i] = old;
 	}
-	n = fread(buf, 1, MAX, f);
-	(void)fclose(f);
-	(void)LLVMFuzzerTestOneInput(buf, n);
-	free(buf);
-	return 1;
+	return runs;
 }
 
 int main(int argc, char **argv)
 {
-	int files = 0;
+	uint8_t *data = malloc(SIZE_MAX_INPUT);
+	unsigned long runs = 0;
 
+	if (data == NULL)
+		return 1;
 	for (int i = 1; i < argc; i++) {
-		DIR *dir = opendir(argv[i]);
-		struct dirent *entry;
+		FILE *f = fopen(argv[i], "rb");
+		size_t n;
 
-		if (dir == NULL) {
+		if (f == NULL) {
 			perror(argv[i]);
 			return 1;
 		}
-		while ((entry = readdir(dir)) != NULL) {
-			char path[4096];
-
-			if (entry->d_name[0] == '.')
-				continue;
-			(void)snprintf(path, sizeof(path), "%s/%s", argv[i], entry->d_name);
-			files += replay_file(path);
-		}
-		(void)closedir(dir);
+		n = fread(data, 1, SIZE_MAX_INPUT, f);
+		(void)fclose(f);
+		runs += damage(data, n);
 	}
-	printf("%d inputs\n", files);
-	return files > 0 ? 0 : 1;
+	free(data);
+	printf("%d inputs, %lu runs\n", argc - 1, runs);
+	return runs > 0 ? 0 : 1;
 }

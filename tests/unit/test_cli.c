@@ -100,6 +100,9 @@ static void test_every_spelling_of_a_value_is_read(void **state)
 		assert_string_equal(o->process.items[0], "<0.80.0>,init");
 		assert_string_equal(o->process.items[1], "lists:map/2");
 		assert_int_equal(o->mode, SAMPLE_STACKS);
+		assert_int_equal(o->selectors[0]->kind, XB_SELECTOR_PID);
+		assert_int_equal(o->selectors[0]->next->kind, XB_SELECTOR_NAME);
+		assert_int_equal(o->selectors[1]->kind, XB_SELECTOR_MFA);
 	});
 	accepts(sample, "-vvj --period 2ms --by cpu", struct sample_opts, {
 		assert_int_equal(run.common.verbose, 2);
@@ -133,6 +136,8 @@ static void test_each_mistake_names_the_option_and_the_way_out(void **state)
 	refuses(sample, "--by modul", "did you mean 'module'?");
 	refuses(sample, "--user-stack 1M", "out of range; from 1.0 KiB to 63.7 KiB");
 	refuses(sample, "--user-stack 1025", "multiple of 8");
+	refuses(sample, "-P lists:/2", "--process: unexpected '/'");
+	refuses(sample, "--blame <0.1.0>", "--blame: unexpected '<'");
 	refuses(sample, "1 2", "'2' is one argument too many");
 	refuses(sample, "-q -v", "--quiet and --verbose cannot be used together");
 	refuses(sample, "--force-E-register rax --force-I-register rax", "rax is forced for two roles");

@@ -138,7 +138,7 @@ static struct xb_error *on_event(void *arg, const struct xb_source_event *e)
 
 static void collect(struct xb_source *src, struct seen *s, size_t want)
 {
-	struct xb_sink sink = { .arg = s, .samples = on_samples, .event = on_event };
+	struct xb_taker sink = { .arg = s, .samples = on_samples, .event = on_event };
 
 	for (int i = 0; i < 500 && s->n < want; i++) {
 		unsigned why = 0;
@@ -246,7 +246,7 @@ static void test_exit_of_the_target_wakes(void **state)
 	pid_t pid = spawn();
 	struct xb_source src = { 0 };
 	struct seen s = { .pid = pid };
-	struct xb_sink sink = { .arg = &s, .samples = on_samples, .event = on_event };
+	struct xb_taker sink = { .arg = &s, .samples = on_samples, .event = on_event };
 	unsigned why = 0;
 	uint64_t begin;
 	int fds[2];
@@ -345,7 +345,7 @@ static void test_late_threads_count_once(void **state)
 		collect(&src, &other, 0);
 	for (int i = 0; i < 5; i++) {
 		unsigned why = 0;
-		struct xb_sink sink = { .arg = &other, .samples = on_samples };
+		struct xb_taker sink = { .arg = &other, .samples = on_samples };
 
 		assert_ok(xb_source_wait(&src, 10, -1, &why));
 		assert_ok(xb_source_drain(&src, &sink));

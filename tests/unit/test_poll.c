@@ -84,7 +84,7 @@ static uint64_t now_ns(void)
 
 static void run_for(struct xb_source *src, struct seen *s, uint64_t ns)
 {
-	struct xb_sink sink = { .arg = s, .samples = on_samples };
+	struct xb_taker sink = { .arg = s, .samples = on_samples };
 	uint64_t end = now_ns() + ns;
 
 	while (now_ns() < end) {
@@ -154,7 +154,7 @@ static void test_exit_and_caller_wake(void **state)
 	(void)waitpid(pid, NULL, 0);
 	assert_ok(xb_source_wait(&src, 60000, -1, &why));
 	assert_int_equal(why, XB_WAKE_EXIT);
-	assert_ok(xb_source_drain(&src, &(struct xb_sink){ .arg = &s, .samples = on_samples }));
+	assert_ok(xb_source_drain(&src, &(struct xb_taker){ .arg = &s, .samples = on_samples }));
 	assert_int_equal(s.spinner, 0);
 	xb_source_destroy(&src);
 	assert_err(xb_poll_open(pid, 1000000, &src), XB_ERR_GONE, "no such process");

@@ -1,0 +1,67 @@
+#!/bin/bash
+# Every test: gcc with warnings as errors (unit, style), clang likewise (unit), gcc with sanitizers (unit), then the
+# live tests against the gcc build.  The last line is the total.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+work=build-test
+passed=0 failed=0 skipped=0
+failures=()
+mkdir -p "$work"
+
+say() { printf '== %s\n' "$*"; }
+
+fail() {
+    failed=$((failed + 1))
+    failures+=("$1")
+}
+
+# compile NAME CC [meson options]
+compile() {
+    local name=$1 cc=$2 dir=$work/$1 log=$work/$1.log
+    shift 2
+    say "build with $cc ($name)"
+    if { [ -f "$dir/build.ninja" ] || CC=$cc meson setup "$dir" -Dwerror=true -Dtests=enabled "$@"; } \
+        >"$log" 2>&1 && ninja -C "$dir" all >>"$log" 2>&1; then
+        passed=$((passed + 1))
+        return 0
+    fi
+    tail -n 60 "$log"
+    fail "build $name"
+    return 1
+}
+
+# suite NAME SUITE: run and count every sub-test from meson's JUnit file.
+suite() {
+    local name=$1 suite=$2 dir=$work/$1 p f s
+    say "$suite tests ($name)"
+    rm -f "$dir/meson-logs/testlog-$suite.junit.xml"
+    if ! meson test -C "$dir" --suite "$suite" --logbase "testlog-$suite" --print-errorlogs; then
+        failures+=("$suite tests ($name), see above")
+    fi
+    if ! [ -f "$dir/meson-logs/testlog-$suite.junit.xml" ]; then
+        fail "$suite tests ($name) did not run"
+        return
+    fi
+    read -r p f s < <(awk -f awk/count_junit.awk "$dir/meson-logs/testlog-$suite.junit.xml")
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+compile gcc gcc && { suite gcc unit; suite gcc style; }
+compile clang clang && suite clang unit
+ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export ASAN_OPTIONS UBSAN_OPTIONS
+compile sanitize gcc -Db_sanitize=address,undefined && suite sanitize unit
+
+if [ -d "$work/gcc" ] && [ -x "$work/gcc/erlang-sample" ]; then
+    tests/run-live.sh "$work/gcc" "$work/live" || true
+    read -r p f s <"$work/live/totals"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    [ "$f" -eq 0 ] || failures+=("live tests, see above")
+fi
+
+for what in "${failures[@]}"; do
+    printf 'FAILED: %s\n' "$what"
+done
+[ "${#failures[@]}" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ]

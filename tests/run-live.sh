@@ -1,0 +1,68 @@
+#!/bin/bash
+# run-live.sh BUILD WORK [TEST…]: the tests that need a live VM, tests/live/*.sh.
+#
+# A test runs with BUILD (the tools), SRC (the tree) and TMP (a directory of its own) in the environment.
+# It may print "ok NAME", "not ok NAME" and "ok NAME # SKIP reason", each counted.  Exit 0 passes, 77 skips
+# with the last line as reason, anything else fails.  "# limit: SECONDS" in its text changes the time limit.
+# WORK/totals receives "PASSED FAILED SKIPPED", WORK/NAME.log what each test said.
+set -uo pipefail
+src=$(cd "$(dirname "$0")/.." && pwd)
+if [ $# -lt 2 ]; then
+    sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
+    exit 2
+fi
+BUILD=$(cd "$1" && pwd) || exit 2
+mkdir -p "$2" && work=$(cd "$2" && pwd) || exit 2
+shift 2
+SRC=$src
+export BUILD SRC
+passed=0 failed=0 skipped=0
+reasons=()
+
+tests=("$@")
+[ "${#tests[@]}" -gt 0 ] || tests=("$src"/tests/live/*.sh)
+
+for test in "${tests[@]}"; do
+    [ -f "$test" ] || continue # an unmatched pattern
+    name=$(basename "$test" .sh)
+    log=$work/$name.log
+    limit=$(sed -n 's/^# limit: \([0-9][0-9]*\).*/\1/p' "$test" | head -n 1)
+    TMP=$(mktemp -d "${TMPDIR:-/tmp}/xb-$name.XXXXXX")
+    export TMP
+    start=$EPOCHREALTIME
+    # timeout leads a process group and kills all of it, a forgotten VM included.
+    timeout -k 5 "${limit:-60}" bash "$test" >"$log" 2>&1 </dev/null
+    status=$?
+    took=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
+    rm -rf "$TMP"
+    read -r p f s < <(awk -f "$src/awk/count_tap.awk" "$log")
+    case $status in
+    0) [ $((p + f + s)) -gt 0 ] || p=1 ;;
+    77)
+        s=$((s + 1))
+        reasons+=("$name: $(tail -n 1 "$log")")
+        ;;
+    124 | 137)
+        f=$((f + 1))
+        echo "time limit of ${limit:-60} s" >>"$log"
+        ;;
+    *) [ "$f" -gt 0 ] || f=1 ;;
+    esac
+    while IFS= read -r line; do reasons+=("$name: $line"); done < <(
+        sed -n 's/^ok \([^#]*[^# ]\) *# SKIP *\(.*\)$/\1: \2/p' "$log")
+    result=ok
+    [ "$status" -ne 77 ] || result=skip
+    [ "$f" -eq 0 ] || result=FAIL
+    printf '%-4s %-28s %3d ok %3d failed %3d skipped %6d ms\n' "$result" "$name" "$p" "$f" "$s" "$took"
+    if [ "$f" -gt 0 ]; then
+        grep -n '^not ok' "$log" | sed 's/^/     /'
+        tail -n 25 "$log" | sed 's/^/     | /'
+    fi
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+done
+for reason in "${reasons[@]}"; do
+    printf 'skipped: %s\n' "$reason"
+done
+printf '%d %d %d\n' "$passed" "$failed" "$skipped" >"$work/totals"
+printf 'live: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ]
