@@ -18,25 +18,28 @@
 
 #include "sample/source.h"
 #include "session/session.h"
+#include "vm/jitlist.h"
+#include "vm/process.h"
 
-enum xb_mixed_kind { /* of a frame */
-	XB_MIXED_NATIVE,   /* C code: beam, libraries, NIFs */
-	XB_MIXED_ERLANG,   /* Erlang code */
-	XB_MIXED_FRAGMENT, /* code shared by all modules of a JIT */
-	XB_MIXED_KERNEL,
+enum xb_mixed_kind {                    /* of a frame */
+		     XB_MIXED_NATIVE,   /* C code: beam, libraries, NIFs */
+		     XB_MIXED_ERLANG,   /* Erlang code */
+		     XB_MIXED_FRAGMENT, /* code shared by all modules of a JIT */
+		     XB_MIXED_KERNEL,
 };
 
 /*
  * A frame in one word, so that stacks hash and compare as words: the low 48 bits of the address to look up (a return
  * address is already moved back into its call), the kind in bits 56-58, and whether it was read after the sample.
  */
-#define XB_MIXED_ADDR_MASK ((UINT64_C(1) << 48) - 1)
+#define XB_MIXED_ADDR_MASK  ((UINT64_C(1) << 48) - 1)
 #define XB_MIXED_KIND_SHIFT 56
-#define XB_MIXED_LATER (UINT64_C(1) << 63)
+#define XB_MIXED_LATER      (UINT64_C(1) << 63)
 
 static inline uint64_t xb_mixed_frame(enum xb_mixed_kind kind, xb_addr pc, bool later)
 {
-	return (pc & XB_MIXED_ADDR_MASK) | (uint64_t)kind << XB_MIXED_KIND_SHIFT | (later ? XB_MIXED_LATER : 0);
+	return (pc & XB_MIXED_ADDR_MASK) | (uint64_t)kind << XB_MIXED_KIND_SHIFT |
+	       (later ? XB_MIXED_LATER : 0);
 }
 
 static inline enum xb_mixed_kind xb_mixed_frame_kind(uint64_t frame)
@@ -51,12 +54,12 @@ static inline xb_addr xb_mixed_frame_addr(uint64_t frame)
 	return xb_mixed_frame_kind(frame) == XB_MIXED_KERNEL ? low | ~XB_MIXED_ADDR_MASK : low;
 }
 
-enum xb_mixed_mode { /* of a sample */
-	XB_MIXED_IN_ERLANG,  /* on the Erlang stack */
-	XB_MIXED_IN_C,       /* Erlang code called C */
-	XB_MIXED_SCHEDULING, /* a scheduler without a process: scheduling, polling, spinning, asleep */
-	XB_MIXED_OTHER,      /* a thread that runs no Erlang */
-	XB_MIXED_BLIND,      /* no registers (polled): the process's saved stack only */
+enum xb_mixed_mode {                     /* of a sample */
+		     XB_MIXED_IN_ERLANG, /* on the Erlang stack */
+		     XB_MIXED_IN_C,      /* Erlang code called C */
+		     XB_MIXED_SCHEDULING, /* a scheduler without a process: scheduling, polling, spinning, asleep */
+		     XB_MIXED_OTHER, /* a thread that runs no Erlang */
+		     XB_MIXED_BLIND, /* no registers (polled): the process's saved stack only */
 };
 
 struct xb_mixed {
@@ -65,13 +68,15 @@ struct xb_mixed {
 	uint64_t period_ns;
 	const struct xb_sched *sched; /* NULL for threads that are no schedulers */
 	enum xb_mixed_mode mode;
-	xb_addr proc;      /* Process structure, 0 for none */
-	uint64_t proc_id;  /* its pid term; 0: no process, or it was gone when it was asked */
+	xb_addr proc;     /* Process structure, 0 for none */
+	uint64_t proc_id; /* its pid term; 0: no process, or it was gone when it was asked */
+	const struct xb_proc
+		*process; /* as read after the sample; NULL: none, or gone; valid during the callback */
 	const uint64_t *frames; /* innermost first; valid during the callback */
 	size_t n;
-	size_t n_exact;    /* frames known from the instant of the sample; all of them in an exact stack */
-	bool rooted;       /* reaches the first frame of the process, or of the thread */
-	bool cut;          /* deeper than the bound: the outermost frames are missing */
+	size_t n_exact; /* frames known from the instant of the sample; all of them in an exact stack */
+	bool rooted;    /* reaches the first frame of the process, or of the thread */
+	bool cut;       /* deeper than the bound: the outermost frames are missing */
 	uint64_t delay_ns; /* from the sample to the read of what is not exact; 0 when all is exact */
 	bool still_on;     /* at that read the scheduler still ran the same process */
 };
@@ -94,8 +99,8 @@ struct xb_mixer_stats {
 	uint64_t no_row;     /* C unwinding ended where no row covers the pc */
 	uint64_t short_copy; /* C unwinding needed more stack than the kernel copied */
 	uint64_t bad_step;
-	uint64_t no_E;       /* the place does not say where E is: the lower bound c_p->stop was taken */
-	uint64_t bad_c_p;    /* the register is no process */
+	uint64_t no_E;    /* the place does not say where E is: the lower bound c_p->stop was taken */
+	uint64_t bad_c_p; /* the register is no process */
 	uint64_t unreadable; /* an Erlang stack that could not be read afterwards */
 	uint64_t unwind_ns;  /* time spent unwinding and reading */
 };
@@ -111,12 +116,15 @@ void xb_mixer_destroy(struct xb_mixer *m);
  * Unwind a batch and hand every sample to @fn, in order.
  * Cost: 0.3-1 us for a sample in Erlang code, 1-5 us in C.
  */
-XB_NODISCARD struct xb_error *xb_mixer_run(struct xb_mixer *m, const struct xb_raw_sample *samples, size_t n,
-					   xb_mixed_fn fn, void *arg);
+XB_NODISCARD struct xb_error *xb_mixer_run(struct xb_mixer *m, const struct xb_raw_sample *samples,
+					   size_t n, xb_mixed_fn fn, void *arg);
 
 const struct xb_mixer_stats *xb_mixer_stats(const struct xb_mixer *m);
 
-/** Threads or images changed: look again before the next batch. */
-void xb_mixer_maps_changed(struct xb_mixer *m);
+/** Code was loaded or purged: what was learnt of call sites may be wrong now. */
+void xb_mixer_code_changed(struct xb_mixer *m);
+
+/** The JIT list read at creation, for the names of shared fragments; NULL for the interpreter.  Borrowed. */
+const struct xb_jitlist *xb_mixer_jitlist(const struct xb_mixer *m);
 
 #endif

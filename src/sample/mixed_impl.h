@@ -26,14 +26,14 @@ enum mixed_want {
 struct mixed_item {
 	const struct xb_raw_sample *raw;
 	struct xb_mixed out;
-	size_t first;   /* index of its frames in mixer.frames; moved to the end when it grows */
+	size_t first; /* index of its frames in mixer.frames; moved to the end when it grows */
 	size_t n;
 	enum mixed_want want;
 	xb_addr E;
-	xb_addr pc;     /* Erlang pc known without the stack (interpreter's I); 0 none */
-	uint32_t proc;  /* index into mixer.procs, UINT32_MAX none */
+	xb_addr pc;               /* Erlang pc known without the stack (interpreter's I); 0 none */
+	uint32_t proc;            /* index into mixer.procs, UINT32_MAX none */
 	size_t words_at, n_words; /* in mixer.words, after the read */
-	bool read;      /* those words are the stack */
+	bool read;                /* those words are the stack */
 };
 
 /* A process met in this batch. */
@@ -52,9 +52,10 @@ struct xb_mixer {
 	struct xb_mixer_opts opts;
 	struct xb_mixer_stats stats;
 	struct xb_sites *sites;
-	struct xb_jitlist *jit;     /* NULL: interpreter */
-	struct xb_map sched_of_tid; /* tid -> index in s->scheds.list, plus one */
-	struct xb_map cfi_of;       /* object pointer -> struct xb_cfi * */
+	struct xb_jitlist jit; /* empty: interpreter */
+	bool has_jit;
+	struct xb_map sched_of_tid;         /* tid -> index in s->scheds.list, plus one */
+	struct xb_map cfi_of;               /* object pointer -> struct xb_cfi * */
 	xb_addr loop_start[4], loop_end[4]; /* pieces of process_main() of the interpreter */
 	size_t n_loops;
 	/* Of the batch. */
@@ -72,7 +73,8 @@ bool xb_mixer_is_jit(const struct xb_mixer *m, xb_addr pc);
 bool xb_mixer_is_loop(const struct xb_mixer *m, xb_addr pc);
 
 /** Append a frame to the item being built (the last in m->frames).  False: out of memory. */
-bool xb_mixer_push(struct xb_mixer *m, struct mixed_item *it, enum xb_mixed_kind kind, xb_addr pc, bool later);
+bool xb_mixer_push(struct xb_mixer *m, struct mixed_item *it, enum xb_mixed_kind kind, xb_addr pc,
+		   bool later);
 
 /**
  * C frames from @regs on, until Erlang code (@regs then is the state there) or the end.
@@ -84,7 +86,8 @@ bool xb_mixer_native(struct xb_mixer *m, struct mixed_item *it, struct xb_regs *
  * Frames of Erlang stack words; @pc 0 for none.  Sets it->out.rooted.
  * @return false: out of memory.
  */
-bool xb_mixer_erlang(struct xb_mixer *m, struct mixed_item *it, xb_addr pc, const uint64_t *words, size_t n, bool later);
+bool xb_mixer_erlang(struct xb_mixer *m, struct mixed_item *it, xb_addr pc, const uint64_t *words,
+		     size_t n, bool later);
 
 /** Index of the process at @addr in m->procs, added when new; UINT32_MAX for no process or out of memory. */
 uint32_t xb_mixer_proc(struct xb_mixer *m, xb_addr addr);

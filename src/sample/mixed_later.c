@@ -9,12 +9,13 @@
 #include <time.h>
 
 enum {
-	FIRST_BYTES = 4096,       /* of a stack; nearly all are shorter */
-	MAX_BYTES = 4 << 20,      /* of one stack */
-	BATCH_BYTES = 16 << 20,   /* of all stacks of a batch */
+	FIRST_BYTES = 4096,     /* of a stack; nearly all are shorter */
+	MAX_BYTES = 4 << 20,    /* of one stack */
+	BATCH_BYTES = 16 << 20, /* of all stacks of a batch */
 };
 
 XB_VEC(io_list, struct xb_io);
+XB_VEC(index_list, size_t);
 
 static uint64_t now_ns(void)
 {
@@ -43,13 +44,12 @@ uint32_t xb_mixer_proc(struct xb_mixer *m, xb_addr addr)
 
 static struct xb_error *read_procs(struct xb_mixer *m)
 {
-	size_t n = m->procs.len, size = (size_t)m->vm->layout.size[XB_S_Process];
+	size_t n = m->procs.len;
 	struct xb_proc *list = calloc(n + 1, sizeof(*list));
 	xb_addr *addrs = calloc(n + 1, sizeof(*addrs));
 	bool *ok = calloc(n + 1, sizeof(*ok));
 	struct xb_error *err = NULL;
 
-	(void)size;
 	if (list == NULL || addrs == NULL || ok == NULL)
 		err = xb_error_nomem();
 	for (size_t i = 0; err == NULL && i < n; i++)
@@ -96,50 +96,58 @@ static bool has_root(const struct xb_mixer *m, const uint64_t *words, size_t n)
 	return false;
 }
 
+static bool is_whole(const struct xb_mixer *m, const struct mixed_item *it)
+{
+	return !it->read || has_root(m, m->words.data + it->words_at, it->n_words);
+}
+
+/* Decide what to read of @it, up to @limit bytes; 0 for nothing. */
+static size_t plan(struct xb_mixer *m, const struct mixed_item *it, size_t limit, size_t total,
+		   bool again, xb_addr *from)
+{
+	xb_addr to;
+	size_t bytes;
+
+	if (it->want == MIXED_DONE || (again && is_whole(m, it)) || !locate(m, it, from, &to))
+		return 0;
+	bytes = (size_t)XB_MIN(to - *from, (uint64_t)limit);
+	/* A longer read must bring more than the first one did. */
+	return total * 8 + bytes > BATCH_BYTES || (again && bytes / 8 <= it->n_words) ? 0 : bytes;
+}
+
 /* One round: read up to @limit bytes of every stack that is not whole yet. */
 static struct xb_error *read_round(struct xb_mixer *m, size_t limit, bool again)
 {
 	struct io_list io = { 0 };
+	struct index_list who = { 0 }; /* io[k] is for items[who[k]] */
 	struct xb_error *err = NULL;
 	size_t total = again ? m->words.len : 0;
 
 	for (size_t i = 0; err == NULL && i < m->items.len; i++) {
 		struct mixed_item *it = &m->items.data[i];
-		xb_addr from, to;
-		size_t bytes;
+		xb_addr from = 0;
+		size_t bytes = plan(m, it, limit, total, again, &from);
 
-		if (it->want == MIXED_DONE || (again && (!it->read || has_root(m, m->words.data + it->words_at, it->n_words))) ||
-		    !locate(m, it, &from, &to))
-			continue;
-		bytes = XB_MIN((size_t)(to - from), limit);
-		if (total * 8 + bytes > BATCH_BYTES || (again && bytes / 8 <= it->n_words))
+		if (bytes == 0)
 			continue;
 		it->words_at = total;
 		it->n_words = bytes / 8;
 		total += bytes / 8;
-		if (!io_list_push(&io, (struct xb_io){ .addr = from, .len = bytes, .buf = (void *)it }))
+		if (!io_list_push(&io, (struct xb_io){ .addr = from, .len = bytes }) ||
+		    !index_list_push(&who, i))
 			err = xb_error_nomem();
 	}
 	if (err == NULL && !xb_words_reserve(&m->words, total + 1))
 		err = xb_error_nomem();
-	m->words.len = total;
-	for (size_t k = 0; err == NULL && k < io.len; k++) {
-		struct mixed_item *it = io.data[k].buf;
-
-		io.data[k].buf = m->words.data + it->words_at;
-	}
+	m->words.len = err == NULL ? total : m->words.len;
+	for (size_t k = 0; err == NULL && k < io.len; k++)
+		io.data[k].buf = m->words.data + m->items.data[who.data[k]].words_at;
 	if (err == NULL)
 		err = xb_mem_readv(m->vm->mem, io.data, io.len);
-	/* Same order as above: the k-th request belongs to the k-th item that asked. */
-	for (size_t i = 0, k = 0; err == NULL && i < m->items.len && k < io.len; i++) {
-		struct mixed_item *it = &m->items.data[i];
-
-		if (io.data[k].buf != (void *)(m->words.data + it->words_at) || it->want == MIXED_DONE)
-			continue;
-		it->read = io.data[k].got == io.data[k].len;
-		k++;
-	}
+	for (size_t k = 0; err == NULL && k < io.len; k++)
+		m->items.data[who.data[k]].read = io.data[k].got == io.data[k].len;
 	io_list_deinit(&io);
+	index_list_deinit(&who);
 	return err;
 }
 
@@ -158,7 +166,8 @@ static bool finish(struct xb_mixer *m, struct mixed_item *it, uint64_t now)
 	it->out.delay_ns = now > it->raw->time_ns ? now - it->raw->time_ns : 0;
 	if (!it->read) {
 		m->stats.unreadable++;
-		return pc == 0 || xb_mixer_push(m, it, XB_MIXED_ERLANG, pc, it->want == MIXED_SAVED_ALL);
+		return pc == 0 ||
+		       xb_mixer_push(m, it, XB_MIXED_ERLANG, pc, it->want == MIXED_SAVED_ALL);
 	}
 	return xb_mixer_erlang(m, it, pc, m->words.data + it->words_at, it->n_words, true);
 }
@@ -175,7 +184,9 @@ static struct xb_error *look_again(struct xb_mixer *m)
 	if (current == NULL || io == NULL)
 		err = xb_error_nomem();
 	for (size_t i = 0; err == NULL && i < n; i++)
-		io[i] = (struct xb_io){ .addr = m->s->scheds.list[i].addr + at, .len = 8, .buf = &current[i] };
+		io[i] = (struct xb_io){ .addr = m->s->scheds.list[i].addr + at,
+					.len = 8,
+					.buf = &current[i] };
 	if (err == NULL)
 		err = xb_mem_readv(m->vm->mem, io, n);
 	for (size_t i = 0; err == NULL && i < m->items.len; i++) {

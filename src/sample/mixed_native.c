@@ -19,14 +19,19 @@ static struct xb_cfi *cfi_of(struct xb_mixer *m, struct xb_object *o)
 	if (known == NULL)
 		return NULL;
 	if (*known != 0)
-		return (struct xb_cfi *)(uintptr_t)(*known == 1 ? 0 : *known); // NOLINT(performance-no-int-to-ptr)
+		return (struct xb_cfi
+				*)(uintptr_t)(*known == 1
+						      ? 0
+						      : *known); // NOLINT(performance-no-int-to-ptr)
 	err = xb_object_image(o, &image);
 	if (err == NULL && xb_object_symbols(o, &symbols) == NULL)
 		debug = xb_symbols_debug_image(symbols);
 	if (err == NULL)
-		err = xb_cfi_create(xb_image_elf(image), debug == NULL ? NULL : xb_image_elf(debug), &cfi);
+		err = xb_cfi_create(xb_image_elf(image), debug == NULL ? NULL : xb_image_elf(debug),
+				    &cfi);
 	if (err != NULL) {
-		xb_logf(m->vm->log, XB_LOG_DEBUG, "no call-frame rows of %s: %s", o->name, xb_error_message(err));
+		xb_logf(m->vm->log, XB_LOG_DEBUG, "no call-frame rows of %s: %s", o->name,
+			xb_error_message(err));
 		xb_error_destroy(err);
 	}
 	known = xb_map_at(&m->cfi_of, (uintptr_t)o);

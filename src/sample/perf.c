@@ -62,7 +62,8 @@ static struct xb_error *take(struct xb_perf *p, struct xb_ring *ring, const stru
 		count_event(p, &rec.event);
 		if (sink->event == NULL)
 			return NULL;
-		XB_TRY(flush(p, ring, &(struct xb_taker){ .arg = sink->arg, .samples = sink->samples }));
+		XB_TRY(flush(p, ring,
+			     &(struct xb_taker){ .arg = sink->arg, .samples = sink->samples }));
 		return sink->event(sink->arg, &rec.event);
 	case XB_RECORD_OTHER:
 		p->stats.other_records++;

@@ -56,8 +56,9 @@ void xb_sites_forget(struct xb_sites *s)
 static x86_reg role(const struct xb_sites *s, enum xb_layout_reg r)
 {
 	static const x86_reg regs[] = {
-		X86_REG_RAX, X86_REG_RDX, X86_REG_RCX, X86_REG_RBX, X86_REG_RSI, X86_REG_RDI, X86_REG_RBP, X86_REG_RSP,
-		X86_REG_R8,  X86_REG_R9,  X86_REG_R10, X86_REG_R11, X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15,
+		X86_REG_RAX, X86_REG_RDX, X86_REG_RCX, X86_REG_RBX, X86_REG_RSI, X86_REG_RDI,
+		X86_REG_RBP, X86_REG_RSP, X86_REG_R8,  X86_REG_R9,  X86_REG_R10, X86_REG_R11,
+		X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15,
 	};
 	int n = s->vm->layout.reg[r];
 
@@ -110,7 +111,7 @@ enum xb_site_rule xb_sites_rule(struct xb_sites *s, xb_addr ra)
 	enum xb_site_rule rule;
 
 	if (known != NULL)
-		return (enum xb_site_rule)*known;
+		return (enum xb_site_rule) * known;
 	rule = decode(s, ra);
 	/* When there is no memory to remember it, it is decoded again next time. */
 	(void)!xb_map_put(&s->rules, ra, rule);

@@ -21,7 +21,7 @@ struct xb_check_ctx {
 /** Choose the sample; needs a process table whose shape was checked. */
 XB_NODISCARD struct xb_error *xb_check_sample(struct xb_check_ctx *c);
 
-#define XB_CHECK(name) \
+#define XB_CHECK(name)                                                                                 \
 	XB_NODISCARD struct xb_error *xb_check_##name(struct xb_check_ctx *c, struct xb_check_result *r)
 
 /* check_process.c */

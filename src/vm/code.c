@@ -27,6 +27,9 @@ struct xb_code {
 	struct code_state state;
 	struct xb_module *modules;
 	size_t n_modules;
+	struct xb_module
+		*retired; /* gone since the refresh before the last; only those that had been read */
+	size_t n_retired;
 	size_t broken;
 };
 
@@ -41,13 +44,19 @@ struct xb_error *xb_code_create(struct xb_vm *vm, struct xb_code **ret)
 	return NULL;
 }
 
+static void drop(struct xb_module *modules, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		xb_module_deinit(&modules[i]);
+	free(modules);
+}
+
 void xb_code_destroy(struct xb_code *code)
 {
 	if (code == NULL)
 		return;
-	for (size_t i = 0; i < code->n_modules; i++)
-		xb_module_deinit(&code->modules[i]);
-	free(code->modules);
+	drop(code->modules, code->n_modules);
+	drop(code->retired, code->n_retired);
 	free(code);
 }
 
@@ -129,19 +138,24 @@ static struct xb_error *read_ranges(struct xb_vm *vm, const struct code_state *s
 	return NULL;
 }
 
-static struct xb_module *module_at(const struct xb_code *c, xb_addr pc)
+static struct xb_module *among(struct xb_module *modules, size_t n, xb_addr pc)
 {
-	size_t lo = 0, hi = c->n_modules;
+	size_t lo = 0, hi = n;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (c->modules[mid].end <= pc)
+		if (modules[mid].end <= pc)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return lo < c->n_modules && c->modules[lo].start <= pc ? &c->modules[lo] : NULL;
+	return lo < n && modules[lo].start <= pc ? &modules[lo] : NULL;
+}
+
+static struct xb_module *module_at(const struct xb_code *c, xb_addr pc)
+{
+	return among(c->modules, c->n_modules, pc);
 }
 
 /* Move what was read of module instances that are still there into the new array. */
@@ -184,9 +198,16 @@ struct xb_error *xb_code_refresh(struct xb_vm *vm, bool *changed)
 	kept = keep_known(vm, modules, n);
 	if (changed != NULL)
 		*changed = kept != n || n != c->n_modules;
-	for (size_t i = 0; i < c->n_modules; i++)
-		xb_module_deinit(&c->modules[i]);
-	free(c->modules);
+	/* What was not kept is what went away; entries whose contents moved to the new array are empty now. */
+	drop(c->retired, c->n_retired);
+	c->n_retired = 0;
+	for (size_t i = 0; i < c->n_modules; i++) {
+		if (c->modules[i].loaded)
+			c->modules[c->n_retired++] = c->modules[i];
+		else
+			xb_module_deinit(&c->modules[i]);
+	}
+	c->retired = c->modules;
 	c->modules = modules;
 	c->n_modules = n;
 	c->state = s;
@@ -209,14 +230,10 @@ struct xb_error *xb_code_load_all(struct xb_vm *vm)
 	return NULL;
 }
 
-const struct xb_function *xb_code_find(struct xb_vm *vm, xb_addr pc, const struct xb_module **module)
+static const struct xb_function *function_at(const struct xb_module *m, xb_addr pc)
 {
-	struct xb_module *m = module_at(vm->code, pc);
-	size_t lo = 0, hi;
+	size_t lo = 0, hi = m->n_functions;
 
-	if (m == NULL || !xb_code_load(vm, m))
-		return NULL;
-	hi = m->n_functions;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
@@ -225,11 +242,30 @@ const struct xb_function *xb_code_find(struct xb_vm *vm, xb_addr pc, const struc
 		else
 			hi = mid;
 	}
-	if (lo == m->n_functions || m->functions[lo].start > pc)
+	return lo < m->n_functions && m->functions[lo].start <= pc ? &m->functions[lo] : NULL;
+}
+
+const struct xb_function *xb_code_find(struct xb_vm *vm, xb_addr pc, const struct xb_module **module)
+{
+	struct xb_module *m = module_at(vm->code, pc);
+
+	if (m == NULL || !xb_code_load(vm, m))
 		return NULL;
 	if (module != NULL)
 		*module = m;
-	return &m->functions[lo];
+	return function_at(m, pc);
+}
+
+const struct xb_function *xb_code_find_retired(const struct xb_vm *vm, xb_addr pc,
+					       const struct xb_module **module)
+{
+	struct xb_module *m = among(vm->code->retired, vm->code->n_retired, pc);
+
+	if (m == NULL)
+		return NULL;
+	if (module != NULL)
+		*module = m;
+	return function_at(m, pc);
 }
 
 bool xb_code_line(const struct xb_module *module, const struct xb_function *f, xb_addr pc,
@@ -255,6 +291,13 @@ bool xb_code_line(const struct xb_module *module, const struct xb_function *f, x
 	ret->line = loc & 0xffffff;
 	ret->file = loc >> 24 < module->n_files ? module->files[loc >> 24] : "";
 	return true;
+}
+
+void xb_code_drop_retired(struct xb_vm *vm)
+{
+	drop(vm->code->retired, vm->code->n_retired);
+	vm->code->retired = NULL;
+	vm->code->n_retired = 0;
 }
 
 bool xb_code_holds(const struct xb_vm *vm, xb_addr pc)

@@ -77,6 +77,16 @@ const struct xb_function *xb_code_find(struct xb_vm *vm, xb_addr pc, const struc
 bool xb_code_line(const struct xb_module *module, const struct xb_function *f, xb_addr pc,
 		  struct xb_line *ret);
 
+/**
+ * The function that held @pc in a module instance which the last refresh found gone; NULL when none did.  For samples
+ * taken before the change was noticed: where both this and xb_code_find() answer, the sample is ambiguous.
+ */
+const struct xb_function *xb_code_find_retired(const struct xb_vm *vm, xb_addr pc,
+					       const struct xb_module **module);
+
+/** Forget the modules that xb_code_find_retired() answers for. */
+void xb_code_drop_retired(struct xb_vm *vm);
+
 /** Whether @pc lies in any loaded module; no module is read. */
 bool xb_code_holds(const struct xb_vm *vm, xb_addr pc);
 

@@ -5,6 +5,8 @@
 #include "vm/process_batch.h"
 #include "vm/vm.h"
 
+#include <stdlib.h>
+
 static enum xb_proc_state status_of(const struct xb_layout *l, uint32_t state)
 {
 	const uint64_t *k = l->konst;
@@ -117,31 +119,80 @@ bool xb_proc_is(struct xb_vm *vm, xb_addr addr)
 	       xb_mem_try(vm->mem, vm->roots.proc_tab + 8 * (uint64_t)slot, &at, 8) == 8 && at == addr;
 }
 
+/* What the structures point to: registered names and current functions, one batch for all. */
+static struct xb_error *read_pointed(struct xb_vm *vm, const unsigned char *bytes, size_t len, size_t n,
+				     struct xb_proc *list, const bool *ok)
+{
+	const struct xb_layout *l = &vm->layout;
+	struct xb_io *io = calloc(2 * n + 1, sizeof(*io));
+	struct pointed {
+		uint64_t name;
+		unsigned char mfa[XB_MFA_BYTES];
+	} *pointed = calloc(n + 1, sizeof(*pointed));
+	struct xb_error *err = io == NULL || pointed == NULL ? xb_error_nomem() : NULL;
+	size_t n_io = 0;
+
+	for (size_t i = 0; err == NULL && i < n; i++) {
+		struct xb_rec rec = { l, bytes + i * len, len };
+		uint64_t reg = xb_rec_get(&rec, XB_F_Process_reg),
+			 current = xb_rec_get(&rec, XB_F_Process_current);
+
+		if (ok[i] && reg != 0)
+			io[n_io++] = (struct xb_io){ .addr = reg + xb_layout_at(l, XB_F_RegProc_name),
+						     .len = 8,
+						     .buf = &pointed[i].name };
+		if (ok[i] && current != 0)
+			io[n_io++] = (struct xb_io){ .addr = current,
+						     .len = XB_MFA_BYTES,
+						     .buf = pointed[i].mfa };
+	}
+	if (err == NULL)
+		err = xb_mem_readv(vm->mem, io, n_io);
+	/* What could not be read stayed zero, which is neither an atom nor an MFA. */
+	for (size_t i = 0; err == NULL && i < n; i++) {
+		list[i].has_name =
+			ok[i] && xb_atom_index(vm, (xb_term){ pointed[i].name }, &list[i].name);
+		list[i].has_current = ok[i] && xb_mfa_decode(vm, pointed[i].mfa, &list[i].current);
+	}
+	free(io);
+	free(pointed);
+	return err;
+}
+
+struct xb_error *xb_proc_read_at(struct xb_vm *vm, const xb_addr *addrs, size_t n, struct xb_proc *ret,
+				 bool *ok)
+{
+	size_t len = XB_MIN(vm->layout.size[XB_S_Process], XB_PROC_MAX_BYTES);
+	unsigned char *bytes = calloc(n + 1, len);
+	struct xb_io *io = calloc(n + 1, sizeof(*io));
+	struct xb_error *err = bytes == NULL || io == NULL ? xb_error_nomem() : NULL;
+
+	for (size_t i = 0; err == NULL && i < n; i++)
+		io[i] = (struct xb_io){ .addr = addrs[i], .len = len, .buf = bytes + i * len };
+	if (err == NULL)
+		err = xb_mem_readv(vm->mem, io, n);
+	for (size_t i = 0; err == NULL && i < n; i++) {
+		struct xb_rec rec = { &vm->layout, io[i].buf, len };
+
+		ok[i] = io[i].got == len &&
+			xb_proc_decode(vm, addrs[i],
+				       xb_proc_slot(vm, xb_rec_get(&rec, XB_F_Process_id)), io[i].buf,
+				       len, &ret[i]);
+	}
+	if (err == NULL)
+		err = read_pointed(vm, bytes, len, n, ret, ok);
+	free(bytes);
+	free(io);
+	return err;
+}
+
 bool xb_proc_at(struct xb_vm *vm, xb_addr addr, struct xb_proc *ret)
 {
-	unsigned char bytes[XB_PROC_MAX_BYTES];
-	size_t len = XB_MIN(vm->layout.size[XB_S_Process], sizeof(bytes));
-	struct xb_rec rec = { &vm->layout, bytes, len };
-	uint64_t reg, current;
-	unsigned char mfa[XB_MFA_BYTES];
+	bool ok = false;
+	struct xb_error *err = xb_proc_read_at(vm, &addr, 1, ret, &ok);
 
-	if (xb_mem_try(vm->mem, addr, bytes, len) < len ||
-	    !xb_proc_decode(vm, addr, xb_proc_slot(vm, xb_rec_get(&rec, XB_F_Process_id)), bytes, len,
-			    ret))
-		return false;
-	reg = xb_rec_get(&rec, XB_F_Process_reg);
-	current = xb_rec_get(&rec, XB_F_Process_current);
-	if (reg != 0) {
-		uint64_t name;
-
-		ret->has_name = xb_mem_try(vm->mem, reg + xb_layout_at(&vm->layout, XB_F_RegProc_name),
-					   &name, 8) == 8 &&
-				xb_atom_index(vm, (xb_term){ name }, &ret->name);
-	}
-	ret->has_current = current != 0 &&
-			   xb_mem_try(vm->mem, current, mfa, sizeof(mfa)) == sizeof(mfa) &&
-			   xb_mfa_decode(vm, mfa, &ret->current);
-	return true;
+	xb_error_destroy(err);
+	return err == NULL && ok;
 }
 
 void xb_proc_write_label(struct xb_vm *vm, const struct xb_proc *p, struct xb_str *out)

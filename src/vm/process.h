@@ -85,6 +85,13 @@ XB_NODISCARD struct xb_error *xb_proc_each(struct xb_vm *vm, unsigned flags, xb_
  * there is none. */
 bool xb_proc_at(struct xb_vm *vm, xb_addr addr, struct xb_proc *ret);
 
+/**
+ * The same for @n structures at once: @ok[i] says whether @ret[i] is one.
+ * @return NULL, NOMEM, GONE, PERM.  Cost: two batched reads, three when some are inside a BIF or NIF.
+ */
+XB_NODISCARD struct xb_error *xb_proc_read_at(struct xb_vm *vm, const xb_addr *addrs, size_t n,
+					      struct xb_proc *ret, bool *ok);
+
 /** Whether @addr is the structure of a living process: its id points back to it through the table.  Two
  * reads. */
 bool xb_proc_is(struct xb_vm *vm, xb_addr addr);

@@ -1,0 +1,366 @@
+#include "sample/mixed_impl.h"
+
+#include "elf/symbols.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { C_STACK_REACH = 64 << 20 }; /* no C stack is larger */
+
+bool xb_mixer_is_jit(const struct xb_mixer *m, xb_addr pc)
+{
+	return m->has_jit && (xb_code_holds(m->vm, pc) || xb_jitlist_fragment(&m->jit, pc) != NULL ||
+			      xb_code_find_retired(m->vm, pc, NULL) != NULL);
+}
+
+bool xb_mixer_is_loop(const struct xb_mixer *m, xb_addr pc)
+{
+	for (size_t i = 0; i < m->n_loops; i++) {
+		if (pc >= m->loop_start[i] && pc < m->loop_end[i])
+			return true;
+	}
+	return false;
+}
+
+bool xb_mixer_push(struct xb_mixer *m, struct mixed_item *it, enum xb_mixed_kind kind, xb_addr pc,
+		   bool later)
+{
+	size_t end = it->first + it->n;
+
+	if (it->n >= m->opts.max_depth) {
+		it->out.cut = true;
+		return true;
+	}
+	/* An item that is continued after others were built moves to the end. */
+	if (end != m->frames.len) {
+		if (!xb_words_reserve(&m->frames, m->frames.len + it->n + 1))
+			return false;
+		memmove(m->frames.data + m->frames.len, m->frames.data + it->first,
+			it->n * sizeof(*m->frames.data));
+		it->first = m->frames.len;
+		m->frames.len += it->n;
+	}
+	if (!xb_words_push(&m->frames, xb_mixed_frame(kind, pc, later)))
+		return false;
+	it->n++;
+	it->out.n_exact += !later;
+	return true;
+}
+
+/* The pieces of the interpreter loop; its cold parts are symbols of their own. */
+static void find_loops(struct xb_mixer *m)
+{
+	static const char *const names[] = { "process_main", "process_main.cold",
+					     "erts_dirty_process_main" };
+	struct xb_symbols *symbols;
+	xb_addr bias;
+	struct xb_error *err = xb_object_symbols(m->s->main, &symbols);
+
+	if (err == NULL)
+		err = xb_object_bias(m->s->main, &bias);
+	if (err != NULL) {
+		xb_error_destroy(err);
+		return;
+	}
+	for (size_t i = 0; i < XB_ARRAY_LEN(names) - 1; i++) {
+		const struct xb_symbol *sym = xb_symbols_find(symbols, names[i]);
+
+		if (sym == NULL || sym->size == 0)
+			continue;
+		m->loop_start[m->n_loops] = bias + sym->vaddr;
+		m->loop_end[m->n_loops++] = bias + sym->vaddr + sym->size;
+	}
+}
+
+struct xb_error *xb_mixer_create(struct xb_session *s, const struct xb_mixer_opts *opts,
+				 struct xb_mixer **ret)
+{
+	struct xb_mixer *m = calloc(1, sizeof(*m));
+	struct xb_error *err;
+
+	if (m == NULL)
+		return xb_error_nomem();
+	m->s = s;
+	m->vm = s->vm;
+	m->opts = *opts;
+	err = xb_sites_create(m->vm, &m->sites);
+	m->has_jit = m->vm->id.flavor == XB_FLAVOR_JIT;
+	if (err == NULL && m->has_jit)
+		err = xb_jitlist_read(m->vm, NULL, &m->jit);
+	else if (err == NULL)
+		find_loops(m);
+	for (size_t i = 0; err == NULL && i < s->scheds.n; i++) {
+		if (s->scheds.list[i].tid != 0 &&
+		    !xb_map_put(&m->sched_of_tid, (uint64_t)s->scheds.list[i].tid, i + 1))
+			err = xb_error_nomem();
+	}
+	if (err != NULL) {
+		xb_mixer_destroy(m);
+		return err;
+	}
+	*ret = m;
+	return NULL;
+}
+
+void xb_mixer_destroy(struct xb_mixer *m)
+{
+	if (m == NULL)
+		return;
+	for (size_t i = 0; i < m->cfi_of.cap; i++) {
+		const struct xb_map_slot *slot = &m->cfi_of.slots[i];
+
+		if (slot->used && slot->value > 1)
+			xb_cfi_destroy((struct xb_cfi *)(uintptr_t)
+					       slot->value); // NOLINT(performance-no-int-to-ptr)
+	}
+	xb_sites_destroy(m->sites);
+	xb_jitlist_deinit(&m->jit);
+	xb_map_deinit(&m->sched_of_tid);
+	xb_map_deinit(&m->cfi_of);
+	xb_map_deinit(&m->proc_index);
+	mixed_items_deinit(&m->items);
+	mixed_procs_deinit(&m->procs);
+	xb_words_deinit(&m->frames);
+	xb_words_deinit(&m->words);
+	xb_frames_deinit(&m->scratch);
+	free(m);
+}
+
+const struct xb_mixer_stats *xb_mixer_stats(const struct xb_mixer *m)
+{
+	return &m->stats;
+}
+
+/* The register of a role: forced, else the layout's.  False when neither names one or its value is not known. */
+static bool role(const struct xb_mixer *m, enum xb_layout_reg r, int forced, const struct xb_regs *regs,
+		 xb_addr *ret)
+{
+	int reg = forced >= 0 ? forced : m->vm->layout.reg[r];
+
+	if (reg < 0 || !xb_regs_has(regs, (unsigned)reg))
+		return false;
+	*ret = regs->r[reg];
+	return true;
+}
+
+static void set_proc(struct xb_mixer *m, struct mixed_item *it, xb_addr c_p)
+{
+	it->out.proc = c_p;
+	it->proc = xb_mixer_proc(m, c_p);
+	if (it->proc == UINT32_MAX) {
+		it->out.proc = 0;
+		m->stats.bad_c_p++;
+	}
+}
+
+/*
+ * Whether rsp is on the thread's C stack: the scheduler's register structure lies at the top of it, so the stack is
+ * the memory just below.  Without a known scheduler, C code it is.
+ */
+static bool on_c_stack(const struct mixed_item *it, xb_addr rsp)
+{
+	xb_addr top = it->out.sched == NULL ? 0 : it->out.sched->registers;
+
+	return top == 0 || (rsp <= top && top - rsp < C_STACK_REACH);
+}
+
+/* rip in JIT code and rsp on the Erlang stack: the copied stack is what E points to. */
+static bool in_erlang(struct xb_mixer *m, struct mixed_item *it)
+{
+	const struct xb_raw_sample *raw = it->raw;
+	size_t n = raw->stack_len / 8;
+	xb_addr c_p = 0;
+
+	m->stats.jit++;
+	it->out.mode = XB_MIXED_IN_ERLANG;
+	if (role(m, XB_R_c_p, m->opts.force.c_p, &raw->regs, &c_p))
+		set_proc(m, it, c_p);
+	if (!xb_mixer_erlang(m, it, raw->ip, (const uint64_t *)(const void *)raw->stack, n, false))
+		return false;
+	if (!it->out.rooted && !it->out.cut && it->proc != UINT32_MAX) {
+		it->want = MIXED_REST;
+		it->E = raw->stack_addr + n * 8;
+		it->pc = 0;
+	}
+	return true;
+}
+
+/* C code below a JIT: @regs is the state at the return into Erlang code. */
+static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs)
+{
+	xb_addr ra = regs->r[XB_REG_RIP], c_p = 0;
+	const struct xb_jitrange *fragment = xb_jitlist_fragment(&m->jit, ra - 1);
+
+	/* process_main called the scheduler: the process it had is switched out. */
+	if (fragment != NULL && strcmp(fragment->name, "global::process_main") == 0) {
+		m->stats.scheduling++;
+		it->out.mode = XB_MIXED_SCHEDULING;
+		it->out.rooted = true;
+		return true;
+	}
+	m->stats.c++;
+	it->out.mode = XB_MIXED_IN_C;
+	if (!role(m, XB_R_c_p, m->opts.force.c_p, regs, &c_p) && it->out.sched != NULL)
+		c_p = xb_sched_current(m->vm, it->out.sched);
+	set_proc(m, it, c_p);
+	if (!xb_mixer_push(m, it, fragment != NULL ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, ra - 1,
+			   false))
+		return false;
+	if (it->proc == UINT32_MAX)
+		return true;
+	it->want = MIXED_STOP;
+	if (m->opts.force.E >= 0) {
+		it->want = role(m, XB_R_E, m->opts.force.E, regs, &it->E) ? MIXED_E : MIXED_STOP;
+	} else if (!m->vm->id.frame_pointers) {
+		enum xb_site_rule rule = xb_sites_rule(m->sites, ra);
+
+		m->stats.no_E += rule == XB_SITE_UNKNOWN;
+		if (rule == XB_SITE_SAVED && role(m, XB_R_E_saved, -1, regs, &it->E))
+			it->want = MIXED_E;
+	}
+	return true;
+}
+
+/* The interpreter: @regs is the state in process_main(). */
+static bool in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs)
+{
+	static const enum xb_reg likely[] = { XB_REG_RBX, XB_REG_RBP, XB_REG_R8, XB_REG_R12,
+					      XB_REG_R15 };
+	xb_addr I = 0, E = 0;
+	bool have_I;
+
+	m->stats.emu++;
+	it->out.mode = XB_MIXED_IN_ERLANG;
+	if (!xb_mixer_push(m, it, XB_MIXED_NATIVE, regs->r[XB_REG_RIP], false))
+		return false;
+	if (it->out.sched != NULL)
+		set_proc(m, it, xb_sched_current(m->vm, it->out.sched));
+	have_I = role(m, XB_R_I, m->opts.force.I, regs, &I) && xb_code_holds(m->vm, I);
+	for (size_t i = 0; m->opts.force.I < 0 && !have_I && i < XB_ARRAY_LEN(likely); i++) {
+		I = regs->r[likely[i]];
+		have_I = xb_regs_has(regs, likely[i]) && xb_code_holds(m->vm, I);
+	}
+	it->pc = have_I ? I : 0;
+	if (it->proc == UINT32_MAX) {
+		it->out.rooted = !have_I;
+		it->out.mode = have_I ? XB_MIXED_IN_ERLANG : XB_MIXED_SCHEDULING;
+		return !have_I || xb_mixer_push(m, it, XB_MIXED_ERLANG, I, false);
+	}
+	it->want = role(m, XB_R_E, m->opts.force.E, regs, &E) ? MIXED_E : MIXED_STOP;
+	it->E = E;
+	return true;
+}
+
+/* A dirty scheduler works for a process that is parked in its structure. */
+static bool on_dirty(struct xb_mixer *m, struct mixed_item *it)
+{
+	xb_addr c_p = it->out.sched == NULL || it->out.sched->kind == XB_SCHED_NORMAL
+			      ? 0
+			      : xb_sched_current(m->vm, it->out.sched);
+
+	if (c_p == 0)
+		return false;
+	set_proc(m, it, c_p);
+	it->want = it->proc == UINT32_MAX ? MIXED_DONE : MIXED_SAVED_ALL;
+	it->out.mode = XB_MIXED_IN_C;
+	return it->proc != UINT32_MAX;
+}
+
+static bool in_c(struct xb_mixer *m, struct mixed_item *it)
+{
+	struct xb_regs regs = it->raw->regs;
+	bool ended = false, reached;
+
+	if (xb_mixer_is_loop(m, it->raw->ip))
+		return in_loop(m, it, &regs);
+	reached = xb_mixer_native(m, it, &regs, &ended);
+	if (reached)
+		return m->has_jit ? below_jit(m, it, &regs) : in_loop(m, it, &regs);
+	if (on_dirty(m, it))
+		return true;
+	it->out.mode = it->out.sched != NULL ? XB_MIXED_SCHEDULING : XB_MIXED_OTHER;
+	it->out.rooted = ended;
+	m->stats.other++;
+	return true;
+}
+
+/* No registers: what the scheduler runs, and where that process was when it was last switched out. */
+static bool blind(struct xb_mixer *m, struct mixed_item *it)
+{
+	xb_addr c_p = it->out.sched == NULL ? 0 : xb_sched_current(m->vm, it->out.sched);
+
+	m->stats.blind++;
+	it->out.mode = XB_MIXED_BLIND;
+	it->out.rooted = c_p == 0;
+	if (c_p == 0)
+		return true;
+	set_proc(m, it, c_p);
+	it->want = it->proc == UINT32_MAX ? MIXED_DONE : MIXED_SAVED_ALL;
+	return true;
+}
+
+static bool build(struct xb_mixer *m, const struct xb_raw_sample *raw)
+{
+	const uint64_t *sched = xb_map_get(&m->sched_of_tid, (uint64_t)raw->tid);
+	struct mixed_item *it;
+	xb_addr user_ip = xb_regs_has(&raw->regs, XB_REG_RIP) ? raw->regs.r[XB_REG_RIP] : raw->ip;
+
+	if (!mixed_items_push(
+		    &m->items,
+		    (struct mixed_item){ .raw = raw, .first = m->frames.len, .proc = UINT32_MAX }))
+		return false;
+	it = &m->items.data[m->items.len - 1];
+	it->out = (struct xb_mixed){ .tid = raw->tid,
+				     .cpu = raw->cpu,
+				     .period_ns = raw->period_ns,
+				     .sched = sched == NULL ? NULL : &m->s->scheds.list[*sched - 1] };
+	m->stats.samples++;
+	if (raw->regs.valid == 0)
+		return blind(m, it);
+	for (size_t i = 0; m->opts.kernel_frames && i < raw->n_kernel_ips; i++) {
+		if (!xb_mixer_push(m, it, XB_MIXED_KERNEL, raw->kernel_ips[i], false))
+			return false;
+	}
+	if (xb_mixer_is_jit(m, user_ip) && !on_c_stack(it, raw->regs.r[XB_REG_RSP]))
+		return in_erlang(m, it);
+	return in_c(m, it);
+}
+
+struct xb_error *xb_mixer_run(struct xb_mixer *m, const struct xb_raw_sample *samples, size_t n,
+			      xb_mixed_fn fn, void *arg)
+{
+	struct timespec a, b;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+	m->items.len = m->procs.len = m->frames.len = m->words.len = 0;
+	xb_map_clear(&m->proc_index);
+	for (size_t i = 0; i < n; i++) {
+		if (!build(m, &samples[i]))
+			return xb_error_nomem();
+	}
+	XB_TRY(xb_mixer_read_later(m));
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+	m->stats.unwind_ns += (uint64_t)((b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec);
+	for (size_t i = 0; i < m->items.len; i++) {
+		struct mixed_item *it = &m->items.data[i];
+
+		it->out.process = it->proc == UINT32_MAX || !m->procs.data[it->proc].ok
+					  ? NULL
+					  : &m->procs.data[it->proc].p;
+		it->out.frames = m->frames.data + it->first;
+		it->out.n = it->n;
+		XB_TRY(fn(arg, &it->out));
+	}
+	return NULL;
+}
+
+const struct xb_jitlist *xb_mixer_jitlist(const struct xb_mixer *m)
+{
+	return m->has_jit ? &m->jit : NULL;
+}
+
+void xb_mixer_code_changed(struct xb_mixer *m)
+{
+	xb_sites_forget(m->sites);
+}

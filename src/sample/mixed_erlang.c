@@ -1,0 +1,42 @@
+/* Erlang frames of a stack at hand. */
+#include "sample/mixed_impl.h"
+
+/*
+ * The top of the stack of a sample is less orderly than that of a parked process: in a shared fragment the first word
+ * is the return address into the module that called it, and for some fragments it is not aligned.
+ */
+static bool fragment_top(struct xb_mixer *m, struct mixed_item *it, const uint64_t *words, size_t n,
+			 bool later, size_t *used)
+{
+	*used = 0;
+	if (n == 0 || (words[0] & 3) == 0 || !xb_code_holds(m->vm, words[0] - 1))
+		return true;
+	*used = 1;
+	return xb_mixer_push(m, it, XB_MIXED_ERLANG, words[0] - 1, later);
+}
+
+bool xb_mixer_erlang(struct xb_mixer *m, struct mixed_item *it, xb_addr pc, const uint64_t *words,
+		     size_t n, bool later)
+{
+	struct xb_stack stack = { words, n, 0 };
+	struct xb_stack_scan scan;
+	bool in_fragment = pc != 0 && !xb_code_holds(m->vm, pc) && m->has_jit;
+	size_t used = 0;
+
+	if (pc != 0 && !xb_mixer_push(m, it, in_fragment ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, pc,
+				      later && it->want == MIXED_SAVED_ALL))
+		return false;
+	if (in_fragment && !fragment_top(m, it, words, n, later, &used))
+		return false;
+	stack.words += used;
+	stack.n -= used;
+	m->scratch.len = 0;
+	if (!xb_stack_frames(m->vm, &stack, &m->scratch, &scan))
+		return false;
+	for (size_t i = 0; i < m->scratch.len; i++) {
+		if (!xb_mixer_push(m, it, XB_MIXED_ERLANG, m->scratch.data[i].pc, later))
+			return false;
+	}
+	it->out.rooted = scan.rooted;
+	return true;
+}
