@@ -115,24 +115,36 @@ static void json_facts(const struct xb_facts *facts, const char *key, struct xb_
 	xb_json_object_end(json);
 }
 
+struct xb_error *xb_report_json_begin(const struct xb_report *r, struct xb_json *json,
+				      struct xb_sink *to)
+{
+	if (r->oom)
+		return xb_error_nomem();
+	xb_json_init(json, to);
+	xb_json_object_begin(json);
+	xb_json_key(json, "schema");
+	xb_json_text(json, r->schema);
+	xb_json_key(json, "version");
+	xb_json_u64(json, r->version);
+	json_facts(&r->target, "target", json);
+	xb_json_key(json, "rows");
+	return NULL;
+}
+
+struct xb_error *xb_report_json_end(const struct xb_report *r, struct xb_json *json)
+{
+	json_facts(&r->health, "health", json);
+	xb_json_object_end(json);
+	xb_json_finish(json);
+	return r->oom ? xb_error_nomem() : NULL;
+}
+
 struct xb_error *xb_report_json(const struct xb_report *r, const struct xb_table *rows,
 				struct xb_sink *to)
 {
 	struct xb_json json;
 
-	if (r->oom)
-		return xb_error_nomem();
-	xb_json_init(&json, to);
-	xb_json_object_begin(&json);
-	xb_json_key(&json, "schema");
-	xb_json_text(&json, r->schema);
-	xb_json_key(&json, "version");
-	xb_json_u64(&json, r->version);
-	json_facts(&r->target, "target", &json);
-	xb_json_key(&json, "rows");
+	XB_TRY(xb_report_json_begin(r, &json, to));
 	xb_table_json(rows, &json);
-	json_facts(&r->health, "health", &json);
-	xb_json_object_end(&json);
-	xb_json_finish(&json);
-	return NULL;
+	return xb_report_json_end(r, &json);
 }

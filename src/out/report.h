@@ -54,6 +54,14 @@ XB_NODISCARD struct xb_error *xb_report_print_health(const struct xb_report *r, 
 XB_NODISCARD struct xb_error *xb_report_print(const struct xb_report *r, const struct xb_table *rows,
 					      struct xb_sink *to, const struct xb_tty *tty);
 
+/**
+ * The JSON object in two halves, for rows too many to be kept: after begin the caller writes the value of "rows", a
+ * list of objects; health facts may still be added until end.  Errors: NOMEM.
+ */
+XB_NODISCARD struct xb_error *xb_report_json_begin(const struct xb_report *r, struct xb_json *json,
+						   struct xb_sink *to);
+XB_NODISCARD struct xb_error *xb_report_json_end(const struct xb_report *r, struct xb_json *json);
+
 /** The JSON object.  Errors: NOMEM.  What the sink met is told by xb_sink_finish(). */
 XB_NODISCARD struct xb_error *xb_report_json(const struct xb_report *r, const struct xb_table *rows,
 					     struct xb_sink *to);

@@ -1,0 +1,138 @@
+#include "tools/sample_run.h"
+
+#include "elf/regs.h"
+#include "sample/perf.h"
+#include "sample/poll.h"
+
+#include <stdio.h>
+
+struct xb_error *sample_open(struct xb_tool_run *run, struct xb_session **ret)
+{
+	const struct sample_opts *o = run->opts;
+	struct xb_session_opts so = { .log = &run->log };
+	struct xb_session *s = NULL;
+	char pid[16];
+
+	if (o->target.kind == XB_TARGET_PID) {
+		(void)snprintf(pid, sizeof(pid), "%d", o->target.pid);
+		so.target = pid;
+	} else if (o->target.kind == XB_TARGET_NODE) {
+		so.target = o->target.node;
+	}
+	so.debug_dir = o->target_opts.debug_dirs.n > 0 ? o->target_opts.debug_dirs.items[0] : NULL;
+	XB_TRY(xb_session_open(&so, &s));
+	if (o->target.kind != XB_TARGET_PID && !run->common.quiet && s->how != NULL)
+		xb_logf(&run->log, XB_LOG_WARN, "%s", s->how);
+	*ret = s;
+	return NULL;
+}
+
+/* A forced register as DWARF numbers it; -1 for none. */
+static int forced(unsigned choice)
+{
+	enum xb_reg reg;
+
+	return choice != SAMPLE_REGISTER_NONE && xb_reg_from_name(sample_register_names[choice], &reg)
+		       ? (int)reg
+		       : -1;
+}
+
+static struct xb_error *open_source(struct sample_ctx *c, uint64_t period_ns)
+{
+	struct xb_perf_options po = {
+		.period_ns = period_ns,
+		.stack_bytes = (size_t)c->opts->user_stack_bytes,
+		.user_only = false,
+		.kernel_stacks = c->opts->include_kernel,
+		.log = &c->run->log,
+	};
+	struct xb_error *err = NULL;
+
+	if (c->opts->backend != SAMPLE_BACKEND_POLL) {
+		err = xb_perf_open(c->session->proc.pid, &po, &c->source);
+		if (err == NULL) {
+			c->backend = "perf";
+			return NULL;
+		}
+		if (c->opts->backend == SAMPLE_BACKEND_PERF || xb_error_code(err) == XB_ERR_GONE)
+			return err;
+		c->backend_note = xb_arena_printf(&c->run->arena, "%s", xb_error_message(err));
+		xb_logf(&c->run->log, XB_LOG_WARN,
+			"no perf events (%s); falling back to timed remote reads, whose stacks are not exact%s%s",
+			xb_error_message(err),
+			xb_error_advice(err) == NULL ? "" : "; to have perf events: ",
+			xb_error_advice(err) == NULL ? "" : xb_error_advice(err));
+		xb_error_destroy(err);
+	}
+	XB_TRY(xb_poll_open(c->session->proc.pid, period_ns, &c->source));
+	c->backend = "poll";
+	return NULL;
+}
+
+struct xb_error *sample_prepare(struct sample_ctx *c, uint64_t period_ns)
+{
+	struct xb_mixer_opts mo = {
+		.max_depth = (size_t)c->opts->max_callchain_depth,
+		.force = { .c_p = forced(c->opts->force_c_p),
+			   .E = forced(c->opts->force_E),
+			   .I = forced(c->opts->force_I) },
+		.kernel_frames = c->opts->include_kernel,
+	};
+
+	XB_TRY(open_source(c, period_ns));
+	XB_TRY(xb_mixer_create(c->session, &mo, &c->mixer));
+	return xb_profile_create(c->session, c->mixer, &c->profile);
+}
+
+static void progress(void *arg, uint64_t elapsed_ns, uint64_t samples)
+{
+	struct sample_ctx *c = arg;
+
+	xb_status_set(&c->run->status,
+		      "sampling %d: %.1f of %.1f s, %llu samples (Ctrl-C ends and prints)",
+		      (int)c->session->proc.pid, (double)elapsed_ns / 1e9,
+		      (double)c->opts->duration_ns / 1e9, (unsigned long long)samples);
+}
+
+/*
+ * How long samples wait before they are looked at.  What is read after a sample is as old as this, so at low rates
+ * samples are fetched at once; at high rates that would cost more than it brings.
+ */
+static int drain_ms(uint64_t period_ns)
+{
+	return period_ns >= 5000000 ? 2 : 10;
+}
+
+struct xb_error *sample_collect(struct sample_ctx *c)
+{
+	struct xb_collect_opts co = {
+		.duration_ns = c->opts->duration_ns,
+		.drain_ms = drain_ms(c->opts->interval_ns),
+		.interrupted = xb_tool_interrupted,
+		.progress = progress,
+		.arg = c,
+	};
+	struct xb_error *err = xb_collect(c->profile, &c->source, &co, &c->result);
+
+	xb_status_clear(&c->run->status);
+	return xb_session_explain(c->session, err);
+}
+
+void sample_close(struct sample_ctx *c)
+{
+	xb_profile_destroy(c->profile);
+	xb_mixer_destroy(c->mixer);
+	xb_source_destroy(&c->source);
+	xb_session_close(c->session);
+}
+
+struct xb_error *sample_verdict(const struct sample_ctx *c)
+{
+	if (!c->result.target_gone)
+		return NULL;
+	return xb_errorf(
+		XB_ERR_INCOMPLETE,
+		"process %d exited after %.1f of %.1f s; what was gathered until then is above",
+		(int)c->session->proc.pid, (double)c->result.elapsed_ns / 1e9,
+		(double)c->opts->duration_ns / 1e9);
+}

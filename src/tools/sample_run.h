@@ -1,0 +1,51 @@
+/* The modes of erlang-sample, and what they share. */
+#ifndef XB_TOOLS_SAMPLE_RUN_H
+#define XB_TOOLS_SAMPLE_RUN_H
+
+#include "out/report.h"
+#include "tools/sample_opts.h"
+#include "view/collect.h"
+
+/* A sampling run from the opened target to the counted profile. */
+struct sample_ctx {
+	struct xb_tool_run *run;
+	const struct sample_opts *opts;
+	struct xb_session *session;
+	struct xb_mixer *mixer;
+	struct xb_profile *profile;
+	struct xb_source source;
+	const char *backend;      /* "perf", "poll" */
+	const char *backend_note; /* why not perf, or NULL */
+	struct xb_collect_result result;
+};
+
+/** Open the target.  Errors: those of xb_session_open(). */
+XB_NODISCARD struct xb_error *sample_open(struct xb_tool_run *run, struct xb_session **ret);
+
+/** Open the source, the mixer and an empty profile for @c->session; @period_ns of CPU time between samples. */
+XB_NODISCARD struct xb_error *sample_prepare(struct sample_ctx *c, uint64_t period_ns);
+
+/** Sample for the time the user asked for, with a status line. */
+XB_NODISCARD struct xb_error *sample_collect(struct sample_ctx *c);
+
+/** Everything but the run itself; accepts a zeroed context. */
+void sample_close(struct sample_ctx *c);
+
+/** The facts every report of a sampling run states: what was looked at, and how far to trust it. */
+void sample_target_facts(struct xb_report *r, const struct xb_session *s);
+void sample_health_facts(struct xb_report *r, const struct sample_ctx *c);
+
+/** The distribution of delays, for --skid-summary; text only (JSON has the same numbers in health). */
+void sample_print_skid(const struct sample_ctx *c, struct xb_sink *to);
+
+/** INCOMPLETE when the target exited before the time was over, else NULL. */
+XB_NODISCARD struct xb_error *sample_verdict(const struct sample_ctx *c);
+
+/* One function for each mode. */
+XB_NODISCARD struct xb_error *sample_run_top(struct xb_tool_run *run);
+XB_NODISCARD struct xb_error *sample_run_blame(struct xb_tool_run *run);
+XB_NODISCARD struct xb_error *sample_run_blame_list(struct xb_tool_run *run);
+XB_NODISCARD struct xb_error *sample_run_pstack(struct xb_tool_run *run);
+XB_NODISCARD struct xb_error *sample_run_stacks(struct xb_tool_run *run);
+
+#endif

@@ -1,0 +1,118 @@
+#include "view/collect.h"
+
+#include "os/target.h"
+
+#include <time.h>
+
+struct run {
+	struct xb_profile *p;
+	const struct xb_collect_opts *opts;
+	struct xb_collect_result *out;
+	bool maps_stale;
+};
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	(void)clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+static struct xb_error *take_one(void *arg, const struct xb_mixed *m)
+{
+	struct run *r = arg;
+
+	if (r->opts->look != NULL && !r->out->satisfied)
+		r->out->satisfied = r->opts->look(r->opts->arg, m);
+	return xb_profile_add(r->p, m);
+}
+
+static struct xb_error *take(void *arg, const struct xb_raw_sample *samples, size_t n)
+{
+	struct run *r = arg;
+
+	if (r->maps_stale) {
+		r->maps_stale = false;
+		XB_TRY(xb_session_refresh_maps(r->p->s));
+	}
+	/* After the samples were taken and before they are named: the code seen here is theirs or newer. */
+	XB_TRY(xb_profile_before(r->p));
+	return xb_mixer_run(r->p->mixer, samples, n, take_one, r);
+}
+
+static struct xb_error *event(void *arg, const struct xb_source_event *e)
+{
+	struct run *r = arg;
+
+	r->maps_stale |= e->kind == XB_EVENT_MAP;
+	r->out->threads_started += e->kind == XB_EVENT_THREAD_START;
+	r->out->threads_ended += e->kind == XB_EVENT_THREAD_EXIT;
+	r->out->target_gone |= e->kind == XB_EVENT_EXEC;
+	return NULL;
+}
+
+static struct xb_error *drain(struct run *r, struct xb_source *source)
+{
+	const struct xb_taker taker = { .arg = r, .samples = take, .event = event };
+	struct xb_error *err = xb_source_drain(source, &taker);
+
+	if (err == NULL)
+		err = xb_profile_after(r->p);
+	if (err == NULL)
+		return NULL;
+	/* Reading a process that is no more: an end, not a failure. */
+	if (xb_error_code(err) == XB_ERR_GONE || !xb_target_alive(&r->p->s->proc)) {
+		xb_error_destroy(err);
+		r->out->target_gone = true;
+		return NULL;
+	}
+	return err;
+}
+
+static struct xb_error *loop(struct run *r, struct xb_source *source, uint64_t start)
+{
+	uint64_t shown = 0;
+
+	while (!r->out->target_gone && !r->out->interrupted && !r->out->satisfied) {
+		uint64_t elapsed = now_ns(CLOCK_MONOTONIC) - start, left;
+		unsigned why = 0;
+
+		if (elapsed >= r->opts->duration_ns)
+			return NULL;
+		left = (r->opts->duration_ns - elapsed) / 1000000 + 1;
+		XB_TRY(xb_source_wait(source, (int)XB_MIN((uint64_t)r->opts->drain_ms, left), -1,
+				      &why));
+		XB_TRY(drain(r, source));
+		r->out->target_gone |= (why & XB_WAKE_EXIT) != 0;
+		r->out->interrupted = r->opts->interrupted != NULL && r->opts->interrupted();
+		if (r->opts->progress != NULL && elapsed - shown >= 100000000) {
+			shown = elapsed;
+			r->opts->progress(r->opts->arg, elapsed, r->p->samples);
+		}
+	}
+	return NULL;
+}
+
+struct xb_error *xb_collect(struct xb_profile *p, struct xb_source *source,
+			    const struct xb_collect_opts *opts, struct xb_collect_result *ret)
+{
+	struct xb_collect_result out = { 0 };
+	struct run r = { .p = p, .opts = opts, .out = &out };
+	uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	struct xb_error *err;
+
+	XB_TRY(xb_source_start(source));
+	err = loop(&r, source, start);
+	if (err == NULL)
+		err = xb_source_stop(source);
+	if (err == NULL)
+		err = drain(&r, source);
+	xb_source_stats(source, &out.source);
+	if (err == NULL)
+		err = xb_profile_finish(p);
+	out.elapsed_ns = now_ns(CLOCK_MONOTONIC) - start;
+	out.own_cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	*ret = out;
+	return err;
+}
