@@ -80,7 +80,7 @@ static struct xb_error *create_temp(struct xb_newfile *f)
 			f->temp = NULL;
 			return xb_error_nomem();
 		}
-		f->fd = openat(f->dir_fd, f->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		f->fd = openat(f->dir_fd, f->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			       0600);
 		if (f->fd >= 0)
 			return NULL;
@@ -177,6 +177,11 @@ static struct xb_error *give_name(struct xb_newfile *f)
 		return NULL;
 	if (errno == EEXIST)
 		return xb_errorf(XB_ERR_USAGE, "%s exists already", f->path);
+	if (errno == EPERM || errno == EACCES)
+		return xb_error_advise(
+			xb_error_sys(errno, "cannot replace %s", f->path),
+			"the old file is another user's; remove it as that user or root, or write to "
+			"another file with --output");
 	return xb_error_sys(errno, "cannot put %s in its place", f->path);
 }
 

@@ -21,7 +21,7 @@ enum xb_newfile_replace {
 
 struct xb_newfile {
 	int dir_fd; /* of the directory; owned */
-	int fd;     /* of the unfinished file, for writing; owned */
+	int fd;     /* of the unfinished file, for reading and writing; owned */
 	char *path; /* directory and name, for sentences */
 	char *name; /* final, in the directory */
 	char *temp; /* unfinished, in the directory */

@@ -1,5 +1,7 @@
 #include "out/perfmap.h"
 
+#include "base/vec.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,21 +111,84 @@ static size_t drop_replaced(struct placed *sorted, size_t n, bool *dead)
 	return dropped;
 }
 
-/* Sets *@ret_dead to an array the caller frees. */
+/* Entries [first, last) that follow each other without a gap: in practice one code blob. */
+struct run {
+	xb_addr start, end;
+	size_t first, last;
+	bool shared; /* has addresses in common with another run */
+};
+
+XB_VEC(runs, struct run);
+
+static int by_start(const void *a, const void *b)
+{
+	const struct run *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static bool find_runs(const struct xb_perfmap_entry *entries, size_t n, struct runs *runs)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct placed p = place(entries, i);
+
+		if (runs->len > 0 && runs->data[runs->len - 1].end == p.start) {
+			runs->data[runs->len - 1].end = p.end;
+			runs->data[runs->len - 1].last = i + 1;
+		} else if (!runs_push(runs, (struct run){ p.start, p.end, i, i + 1, false })) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Marks the runs that meet another one and returns how many entries those have: none in most VMs, and
+ * then the few hundred runs were all that had to be sorted. */
+static size_t mark_shared(struct runs *runs)
+{
+	struct run *reach = NULL; /* of the runs so far the one that ends last */
+	size_t n = 0;
+
+	if (runs->len > 1)
+		qsort(runs->data, runs->len, sizeof(*runs->data), by_start);
+	for (size_t i = 0; i < runs->len; i++) {
+		struct run *run = &runs->data[i];
+
+		if (reach != NULL && run->start < reach->end)
+			run->shared = reach->shared = true;
+		if (reach == NULL || run->end > reach->end)
+			reach = run;
+	}
+	for (size_t i = 0; i < runs->len; i++)
+		n += runs->data[i].shared ? runs->data[i].last - runs->data[i].first : 0;
+	return n;
+}
+
+/* Leaves *@ret_dead NULL where nothing was replaced; else an array the caller frees. */
 static struct xb_error *find_replaced(const struct xb_perfmap_entry *entries, size_t n, bool **ret_dead,
 				      size_t *ret_replaced)
 {
-	struct placed *sorted = calloc(n + 1, sizeof(*sorted));
-	bool *dead = calloc(n + 1, sizeof(*dead));
+	struct runs runs = { 0 };
+	struct placed *sorted = NULL;
+	bool *dead = NULL, enough = find_runs(entries, n, &runs);
+	size_t shared = enough ? mark_shared(&runs) : 0, len = 0;
 
-	if (sorted == NULL || dead == NULL) {
+	if (shared > 0) {
+		sorted = calloc(shared, sizeof(*sorted));
+		dead = calloc(n, sizeof(*dead));
+		enough = sorted != NULL && dead != NULL;
+	}
+	for (size_t i = 0; enough && i < runs.len; i++)
+		for (size_t k = runs.data[i].first; runs.data[i].shared && k < runs.data[i].last; k++)
+			sorted[len++] = place(entries, k);
+	runs_deinit(&runs);
+	if (!enough) {
 		free(sorted);
 		free(dead);
 		return xb_error_nomem();
 	}
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = place(entries, i);
-	*ret_replaced = drop_replaced(sorted, n, dead);
+	if (shared > 0)
+		*ret_replaced = drop_replaced(sorted, shared, dead);
 	*ret_dead = dead;
 	free(sorted);
 	return NULL;
