@@ -127,7 +127,7 @@ static bool is_open_for_writing(int fd_dir, const char *name, const struct stat 
 	       (link.st_mode & S_IWUSR) != 0;
 }
 
-struct xb_error *xb_perfmap_kept_by_target(const char *dir, pid_t host_pid, bool *ret)
+struct xb_error *xb_perfmap_kept_by_target(const char *dir, pid_t host_pid, pid_t named, bool *ret)
 {
 	char path[64];
 	xb_cleanup(xb_closep) int dir_fd = -1;
@@ -141,7 +141,7 @@ struct xb_error *xb_perfmap_kept_by_target(const char *dir, pid_t host_pid, bool
 	dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0)
 		return xb_error_sys(errno, "cannot open the directory %s", dir);
-	if (fstatat(dir_fd, map_name(host_pid).text, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	if (fstatat(dir_fd, map_name(named).text, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
 	    !S_ISREG(st.st_mode)) {
 		*ret = false;
 		return NULL;

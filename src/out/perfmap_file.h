@@ -48,12 +48,13 @@ XB_NODISCARD struct xb_error *xb_perfmap_write_in_root(pid_t host_pid, pid_t ns_
 XB_NODISCARD struct xb_error *xb_perfmap_write_to(const char *path, const char *text, size_t len);
 
 /**
- * Whether the target itself has the file at xb_perfmap_path() open for writing, as a VM started with
+ * Whether the target @host_pid itself has the file at xb_perfmap_path(@dir, @named) open for writing, as a VM started with
  * +JPperf map has (25 to 27: there; later releases also elsewhere, +JPperfdirectory).  Such a map is
  * kept current by the VM, and replacing it would freeze it: the VM goes on writing to the file that
  * lost its name. Cost: nothing where there is no such file, otherwise one stat per open file of the
  * target.
  */
-XB_NODISCARD struct xb_error *xb_perfmap_kept_by_target(const char *dir, pid_t host_pid, bool *ret);
+XB_NODISCARD struct xb_error *xb_perfmap_kept_by_target(const char *dir, pid_t host_pid, pid_t named,
+							bool *ret);
 
 #endif

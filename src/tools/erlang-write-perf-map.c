@@ -1,12 +1,6 @@
 /* erlang-write-perf-map: names of the code a running Erlang VM compiled, for Linux perf. */
 #include "cli/tool.h"
-#include "tools/map_opts.h"
-
-static struct xb_error *run_map(struct xb_tool_run *run)
-{
-	(void)run;
-	return xb_errorf(XB_ERR_UNSUPPORTED, "perf maps are not connected to this build");
-}
+#include "tools/map_job.h"
 
 static const struct xb_tool tool = {
 	.name = "erlang-write-perf-map",
@@ -17,7 +11,7 @@ static const struct xb_tool tool = {
 	.max_args = 1,
 	.examples = map_examples,
 	.check = map_check,
-	.run = run_map,
+	.run = map_run,
 };
 
 int main(int argc, char **argv)

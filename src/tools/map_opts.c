@@ -15,6 +15,9 @@ static const struct xb_opt map_options[] = {
 	{ "interval", 0, XB_OPT_DURATION, .at = AT(interval_ns), .arg = "TIME", .def = "1s",
 	  .min = 10 * MS, .max = 3600000 * MS, .needs = "watch",
 	  .help = "with --watch: how often to look" },
+	{ "replaced", 0, XB_OPT_FLAG, .at = AT(replaced), .not_with = "fix-perf-data",
+	  .help = "also list code that was replaced and whose memory was used again, as a VM that writes its own map "
+		  "does; perf may then show the old name" },
 	{ "inside-target", 0, XB_OPT_FLAG, .at = AT(inside), .not_with = "output fix-perf-data",
 	  .help = "write below the target's own root (container, chroot), for a perf that runs in there" },
 	{ "fix-perf-data", 0, XB_OPT_STRING, .at = AT(fix_perf_data), .arg = "FILE",
@@ -53,5 +56,10 @@ struct xb_error *map_check(struct xb_tool_run *run)
 		return xb_errorf(
 			XB_ERR_USAGE,
 			"--fix-perf-data writes a file that is read at random; name one with --output");
-	return xb_target_parse(&o->target_opts, arg, &o->target);
+	XB_TRY(xb_target_parse(&o->target_opts, arg, &o->target));
+	if (o->fix_perf_data != NULL && o->target.kind == XB_TARGET_NODE)
+		return xb_errorf(XB_ERR_USAGE,
+				 "a recording knows processes by number only; '%s' is none",
+				 o->target.node);
+	return NULL;
 }

@@ -10,6 +10,7 @@ struct map_opts {
 	const char *output; /* NULL: where the host's perf finds it */
 	bool watch;
 	uint64_t interval_ns;      /* between two looks of --watch */
+	bool replaced;             /* keep lines of code whose memory was used again */
 	bool inside;               /* below the target's own root, at its own pid */
 	const char *fix_perf_data; /* rewrite this recording so that perf uses map files for JIT code */
 

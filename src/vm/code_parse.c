@@ -164,6 +164,21 @@ bool xb_module_parse(struct xb_vm *vm, struct xb_module *m)
 	return ok;
 }
 
+bool xb_module_parse_functions(struct xb_vm *vm, struct xb_module *m)
+{
+	struct area a = { .vm = vm, .start = m->start };
+	size_t size = (size_t)(m->end - m->start);
+	bool ok;
+
+	a.bytes = malloc(size);
+	if (a.bytes == NULL)
+		return false;
+	a.len = xb_mem_try(vm->mem, m->start, a.bytes, size);
+	ok = parse_functions(&a, m);
+	free(a.bytes);
+	return ok;
+}
+
 void xb_module_read_md5s(struct xb_vm *vm, struct xb_module *modules, size_t n)
 {
 	uint32_t at = xb_layout_at(&vm->layout, XB_F_BeamCodeHeader_md5_ptr);

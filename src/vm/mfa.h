@@ -20,6 +20,9 @@ bool xb_mfa_decode(const struct xb_vm *vm, const void *bytes, struct xb_mfa *ret
 /** Append "module:function/arity" as Erlang writes it. */
 void xb_mfa_write(struct xb_vm *vm, struct xb_mfa mfa, struct xb_str *out);
 
+/** Append "module:function/arity" as the VM's own %T does, for comparing with names the VM made. */
+void xb_mfa_spell(struct xb_vm *vm, struct xb_mfa mfa, struct xb_str *out);
+
 static inline bool xb_mfa_equal(struct xb_mfa a, struct xb_mfa b)
 {
 	return a.module == b.module && a.function == b.function && a.arity == b.arity;

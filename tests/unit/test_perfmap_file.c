@@ -286,19 +286,19 @@ static void test_who_keeps_the_map(void **state)
 	int fd;
 
 	(void)snprintf(own, sizeof(own), "%s/perf-%d.map", e->dir, getpid());
-	assert_ok(xb_perfmap_kept_by_target(e->dir, getpid(), &kept));
+	assert_ok(xb_perfmap_kept_by_target(e->dir, getpid(), getpid(), &kept));
 	assert_false(kept);
 	put(own, "mine\n");
 	fd = open(own, O_RDONLY | O_CLOEXEC);
 	kept = true;
-	assert_ok(xb_perfmap_kept_by_target(e->dir, getpid(), &kept));
+	assert_ok(xb_perfmap_kept_by_target(e->dir, getpid(), getpid(), &kept));
 	assert_false(kept);
 	close(fd);
 	fd = open(own, O_WRONLY | O_CLOEXEC);
-	assert_ok(xb_perfmap_kept_by_target(e->dir, getpid(), &kept));
+	assert_ok(xb_perfmap_kept_by_target(e->dir, getpid(), getpid(), &kept));
 	assert_true(kept);
 	assert_int_equal(unlink(own), 0);
-	assert_ok(xb_perfmap_kept_by_target(e->dir, getpid(), &kept));
+	assert_ok(xb_perfmap_kept_by_target(e->dir, getpid(), getpid(), &kept));
 	assert_false(kept);
 	close(fd);
 }

@@ -1,0 +1,90 @@
+#include "out/perfmap_file.h"
+#include "tools/map_job.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct xb_error *open_session(struct map_job *job)
+{
+	const struct map_opts *o = job->opts;
+	struct xb_session_opts so = { .log = &job->run->log };
+
+	if (o->target.kind == XB_TARGET_PID) {
+		so.target = xb_arena_printf(&job->run->arena, "%d", o->target.pid);
+		if (so.target == NULL)
+			return xb_error_nomem();
+	} else if (o->target.kind == XB_TARGET_NODE) {
+		so.target = o->target.node;
+	}
+	if (o->target_opts.debug_dirs.n > 0)
+		so.debug_dir = o->target_opts.debug_dirs.items[0];
+	XB_TRY(xb_session_open(&so, &job->session));
+	XB_TRY(xb_session_explain(job->session, xb_proc_status(job->session->proc.pid, &job->process)));
+	if (o->target.kind != XB_TARGET_PID)
+		map_job_say(job, "%s", job->session->how);
+	if (job->session->vm->id.flavor != XB_FLAVOR_JIT)
+		return xb_errorf(
+			XB_ERR_UNSUPPORTED,
+			"nothing to map: process %d runs the interpreter, which makes no machine code",
+			(int)job->session->proc.pid);
+	return NULL;
+}
+
+/* Where the map goes, and whether the VM keeps that very file itself. */
+static struct xb_error *find_place(struct map_job *job)
+{
+	const struct map_opts *o = job->opts;
+	pid_t pid = job->session->proc.pid, named = o->inside ? job->process.ns_pid : pid;
+	const char *dir = XB_PERFMAP_DIR;
+
+	job->to_stdout = o->output != NULL && strcmp(o->output, "-") == 0;
+	if (o->inside) {
+		dir = xb_arena_printf(&job->run->arena, "/proc/%d/root%s", (int)pid, XB_PERFMAP_DIR);
+		if (dir == NULL)
+			return xb_error_nomem();
+	}
+	/* Also with --output: a VM that keeps a map gets the same lines from us as from itself. */
+	XB_TRY(xb_perfmap_kept_by_target(dir, pid, named, &job->kept_by_vm));
+	if (o->output == NULL)
+		return xb_perfmap_path(dir, named, &job->run->arena, &job->path);
+	job->path = job->to_stdout ? "standard output" : o->output;
+	return NULL;
+}
+
+static struct xb_error *write_map(struct map_job *job)
+{
+	bool changed;
+
+	if (job->kept_by_vm && job->opts->output == NULL) {
+		map_job_say(job,
+			    "nothing to do: the VM keeps %s itself (it was started with +JPperf); "
+			    "--output writes another file",
+			    job->path);
+		return map_job_report(job);
+	}
+	XB_TRY(xb_session_explain(job->session, map_job_text(job, &changed)));
+	XB_TRY(map_job_write(job));
+	if (!job->run->common.json)
+		XB_TRY(map_job_report(job));
+	if (job->opts->watch)
+		XB_TRY(map_job_watch(job));
+	if (job->run->common.json)
+		XB_TRY(map_job_report(job));
+	return map_job_verdict(job);
+}
+
+struct xb_error *map_run(struct xb_tool_run *run)
+{
+	struct map_job job = { .run = run, .opts = run->opts, .started_ns = map_now_ns() };
+	struct xb_error *err;
+
+	if (job.opts->fix_perf_data != NULL)
+		return map_fix_run(run);
+	err = open_session(&job);
+	if (err == NULL)
+		err = find_place(&job);
+	if (err == NULL)
+		err = write_map(&job);
+	map_job_deinit(&job);
+	return err;
+}
