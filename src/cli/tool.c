@@ -90,12 +90,22 @@ enum xb_exit xb_tool_exit_code(const struct xb_error *err)
 	return XB_EXIT_FAILED;
 }
 
-/* One line on stderr, with what came from the target or the command line made safe to show. */
-static void say(const char *name, const char *what, const char *line)
+/*
+ * On stderr, with what came from the target or the command line made safe to show.  Line breaks are our own (lists of
+ * candidates) and stay: names that are taken from the target hold none.
+ */
+static void say(const char *name, const char *what, const char *text)
 {
 	struct xb_str safe = XB_STR_INIT;
 
-	xb_text_safe(&safe, line, strlen(line));
+	for (const char *line = text; line != NULL;) {
+		size_t len = strcspn(line, "\n");
+
+		xb_text_safe(&safe, line, len);
+		line = line[len] == '\n' ? line + len + 1 : NULL;
+		if (line != NULL)
+			xb_str_addc(&safe, '\n');
+	}
 	(void)fprintf(stderr, "%s: %s%s\n", name, what, xb_str_get(&safe));
 	xb_str_deinit(&safe);
 }

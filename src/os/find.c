@@ -105,7 +105,7 @@ static void look_at_namespaces(struct xb_beam *b)
 
 /* Docker, containerd, CRI-O and Podman all put the id, 64 hexadecimal digits, into the path of the
  * cgroup; the last one is the innermost. */
-static const char *container_of(struct xb_arena *arena, pid_t pid)
+const char *xb_find_container(struct xb_arena *arena, pid_t pid)
 {
 	char path[64], *text;
 	const char *id = NULL;
@@ -158,7 +158,7 @@ static bool look_at(struct xb_arena *arena, pid_t pid, struct xb_beam *b)
 		b->progname = flag_value(argv, argc, "-progname");
 	}
 	look_at_namespaces(b);
-	b->container = container_of(arena, pid);
+	b->container = xb_find_container(arena, pid);
 	return true;
 }
 

@@ -35,6 +35,9 @@ bool xb_find_is_beam_name(const char *name);
 /** What -name or -sname says in @argv, NULL without or when it says "undefined". */
 const char *xb_find_node(const char *const *argv, size_t argc);
 
+/** The container @pid is in by the path of its cgroup: 64 hexadecimal digits in @arena, or NULL. */
+const char *xb_find_container(struct xb_arena *arena, pid_t pid);
+
 /**
  * Every Erlang VM in /proc that is visible to us.  Zombies are left out.
  * Cost: about 10 us per process of the machine.

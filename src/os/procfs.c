@@ -201,6 +201,22 @@ static bool read_small(const char *path, char *buf, size_t size)
 	return true;
 }
 
+/* "running", "-1 SP PC", or "NR ARG0 … ARG5 SP PC". */
+bool xb_proc_syscall(pid_t pid, pid_t tid, xb_addr *ret_sp, xb_addr *ret_pc)
+{
+	unsigned long long sp, pc;
+	char path[96], text[512];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)pid, (int)tid);
+	if (!read_small(path, text, sizeof(text)) ||
+	    (sscanf(text, "-1 %llx %llx", &sp, &pc) != 2 &&
+	     sscanf(text, "%*d %*x %*x %*x %*x %*x %*x %llx %llx", &sp, &pc) != 2))
+		return false;
+	*ret_sp = sp;
+	*ret_pc = pc;
+	return true;
+}
+
 struct xb_error *xb_proc_tasks(pid_t pid, struct xb_arena *arena, struct xb_tasks *ret)
 {
 	struct task_list list = { 0 };

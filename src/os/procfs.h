@@ -45,6 +45,12 @@ struct xb_tasks {
 /** Every thread at this moment; threads that die meanwhile are left out. */
 XB_NODISCARD struct xb_error *xb_proc_tasks(pid_t pid, struct xb_arena *arena, struct xb_tasks *ret);
 
+/**
+ * Where a sleeping thread entered the kernel: its user-space stack pointer and program counter.
+ * @return false when the thread is running, gone, or the kernel does not tell (needs the right to ptrace).
+ */
+bool xb_proc_syscall(pid_t pid, pid_t tid, xb_addr *ret_sp, xb_addr *ret_pc);
+
 struct xb_proc_status {
 	uid_t uid, euid;
 	gid_t gid;

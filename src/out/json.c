@@ -67,6 +67,18 @@ static void end(struct xb_json *j, bool object)
 	xb_sink_putc(j->sink, object ? '}' : ']');
 }
 
+/* As if inside the containers of a row, below the levels that take lines of their own. */
+void xb_json_init_inner(struct xb_json *j, struct xb_sink *sink)
+{
+	*j = (struct xb_json){ .sink = sink, .depth = LINE_DEPTH + 1 };
+}
+
+void xb_json_raw(struct xb_json *j, const char *bytes, size_t len)
+{
+	before_value(j);
+	xb_sink_write(j->sink, bytes, len);
+}
+
 void xb_json_object_begin(struct xb_json *j)
 {
 	begin(j, true);

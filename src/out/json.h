@@ -26,6 +26,12 @@ struct xb_json {
 /** @sink is borrowed. */
 void xb_json_init(struct xb_json *j, struct xb_sink *sink);
 
+/** The same for one value that goes into another document by xb_json_raw(): all on one line, no finish. */
+void xb_json_init_inner(struct xb_json *j, struct xb_sink *sink);
+
+/** A value rendered before, with xb_json_init_inner(). */
+void xb_json_raw(struct xb_json *j, const char *bytes, size_t len);
+
 /** Containers; each end must match the innermost begin. */
 void xb_json_object_begin(struct xb_json *j);
 void xb_json_object_end(struct xb_json *j);

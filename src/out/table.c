@@ -36,6 +36,8 @@ static bool fits(enum xb_kind kind, enum xb_cell_tag tag)
 		return tag == XB_CELL_REAL;
 	case XB_KIND_BOOL:
 		return tag == XB_CELL_BOOL;
+	case XB_KIND_ANY:
+		return tag != XB_CELL_TABLE;
 	case XB_KIND_TABLE:
 		return tag == XB_CELL_TABLE;
 	}

@@ -23,6 +23,7 @@ enum xb_kind {
 	XB_KIND_ADDR,        /* uint; "0x…" in both, a JSON number would lose bits in many readers */
 	XB_KIND_DURATION_NS, /* uint; text "3.1 us", JSON nanoseconds */
 	XB_KIND_BOOL,        /* text yes/no */
+	XB_KIND_ANY,         /* text, a number or yes/no, each as itself: for lists of unlike facts */
 	XB_KIND_TABLE, /* rows that belong to this row: indented below it, a list of objects in JSON */
 };
 

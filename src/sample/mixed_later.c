@@ -67,7 +67,7 @@ static struct xb_error *read_procs(struct xb_mixer *m)
 }
 
 /* Where the stack of @it is now, by what is known of its process; false when it cannot be told. */
-static bool locate(struct xb_mixer *m, struct mixed_item *it, xb_addr *from, xb_addr *to)
+static bool locate(struct xb_mixer *m, const struct mixed_item *it, xb_addr *from, xb_addr *to)
 {
 	const struct mixed_proc *mp = it->proc == UINT32_MAX ? NULL : &m->procs.data[it->proc];
 

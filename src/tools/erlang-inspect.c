@@ -1,11 +1,100 @@
 /* erlang-inspect: what a running Erlang VM is, as far as the other tools need to know it. */
 #include "cli/tool.h"
+#include "out/report.h"
 #include "tools/inspect_opts.h"
+#include "tools/inspect_system.h"
+
+#include <time.h>
+
+static uint64_t now_ns(void)
+{
+	struct timespec t = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void say_target(struct xb_report *r, const struct xb_session *s, const struct inspect_opts *o)
+{
+	const struct xb_identity *id = &s->vm->id;
+
+	if (o->target.kind == XB_TARGET_PID)
+		xb_report_target(r, "pid", "PID %", XB_KIND_UINT, xb_cell_uint((uint64_t)s->proc.pid));
+	else
+		xb_report_target(r, "pid", NULL, XB_KIND_UINT, xb_cell_uint((uint64_t)s->proc.pid));
+	xb_report_target(r, "chosen", o->target.kind == XB_TARGET_PID ? NULL : "%", XB_KIND_TEXT,
+			 xb_cell_text(s->how));
+	xb_report_target(r, "otp_release", "OTP %", XB_KIND_UINT, xb_cell_uint(id->otp));
+	xb_report_target(r, "erts_version", "erts %", XB_KIND_TEXT, xb_cell_text(id->erts));
+	xb_report_target(r, "flavor", "%", XB_KIND_TEXT, xb_cell_text(xb_flavor_name(id->flavor)));
+}
+
+static void say_health(struct xb_report *r, const struct xb_session *s, uint64_t attach_ns,
+		       uint64_t total_ns)
+{
+	const struct xb_mem_stats *m = xb_mem_stats(s->mem);
+	const struct xb_vm *vm = s->vm;
+	uint64_t passed = 0, tested = 0;
+
+	for (size_t i = 0; i < vm->checks.len; i++) {
+		passed += vm->checks.data[i].failed == 0;
+		tested += vm->checks.data[i].tested;
+	}
+	xb_report_health(r, "layout", "layout %", XB_KIND_TEXT, xb_cell_text(vm->layout.name));
+	xb_report_health(r, "layout_source", "from %", XB_KIND_TEXT,
+			 xb_cell_text(vm->layout.from_dwarf > 0 ? "DWARF" : "table"));
+	xb_report_health(r, "checks", NULL, XB_KIND_UINT, xb_cell_uint(vm->checks.len));
+	xb_report_health(r, "checks_passed", "% checks passed", XB_KIND_UINT, xb_cell_uint(passed));
+	xb_report_health(r, "objects_checked", "on % objects", XB_KIND_UINT, xb_cell_uint(tested));
+	xb_report_health(r, "read_calls", "% reads", XB_KIND_UINT, xb_cell_uint(m->calls));
+	xb_report_health(r, "read_ranges", NULL, XB_KIND_UINT, xb_cell_uint(m->ranges));
+	xb_report_health(r, "read_bytes", "%", XB_KIND_BYTES, xb_cell_uint(m->bytes));
+	xb_report_health(r, "read_faults", "% faults", XB_KIND_UINT, xb_cell_uint(m->faults));
+	xb_report_health(r, "attach_ns", "attached in %", XB_KIND_DURATION_NS, xb_cell_uint(attach_ns));
+	xb_report_health(r, "total_ns", "total %", XB_KIND_DURATION_NS, xb_cell_uint(total_ns));
+}
+
+static struct xb_error *session_opts(struct xb_tool_run *run, struct xb_session_opts *ret)
+{
+	const struct inspect_opts *o = run->opts;
+
+	*ret = (struct xb_session_opts){ .log = &run->log };
+	if (o->target.kind == XB_TARGET_PID) {
+		ret->target = xb_arena_printf(&run->arena, "%d", o->target.pid);
+		if (ret->target == NULL)
+			return xb_error_nomem();
+	} else if (o->target.kind == XB_TARGET_NODE) {
+		ret->target = o->target.node;
+	}
+	if (o->target_opts.debug_dirs.n > 0)
+		ret->debug_dir = o->target_opts.debug_dirs.items[0];
+	return NULL;
+}
 
 static struct xb_error *run_inspect(struct xb_tool_run *run)
 {
-	(void)run;
-	return xb_errorf(XB_ERR_UNSUPPORTED, "inspecting is not connected to this build");
+	const struct inspect_opts *o = run->opts;
+	xb_cleanup(xb_session_cleanup) struct xb_session *s = NULL;
+	uint64_t start = now_ns(), attached;
+	struct xb_session_opts opts;
+	struct xb_report report;
+	struct xb_system system;
+	struct xb_table rows;
+
+	XB_TRY(session_opts(run, &opts));
+	XB_TRY(xb_session_open(&opts, &s));
+	attached = now_ns();
+	XB_TRY(xb_session_explain(s, xb_system_gather(s, &run->arena, &system)));
+	inspect_system_init(&rows, &run->arena);
+	if (!inspect_system_rows(s, &system, &rows))
+		return xb_error_nomem();
+	xb_report_init(&report, "extrospect.inspect.system", 1, &run->arena);
+	say_target(&report, s, o);
+	say_health(&report, s, attached - start, now_ns() - start);
+	XB_TRY(xb_tool_output(run, o->output));
+	if (run->common.json)
+		return xb_report_json(&report, &rows, &run->out);
+	return xb_report_print(&report, &rows, &run->out, &run->tty);
 }
 
 static const struct xb_tool tool = {

@@ -1,11 +1,25 @@
 /* erlang-sample: where the time of a running Erlang VM goes, and what its processes are doing. */
-#include "cli/tool.h"
-#include "tools/sample_opts.h"
+#include "tools/sample_run.h"
 
 static struct xb_error *run_sample(struct xb_tool_run *run)
 {
-	(void)run;
-	return xb_errorf(XB_ERR_UNSUPPORTED, "sampling is not connected to this build");
+	const struct sample_opts *o = run->opts;
+
+	XB_TRY(xb_tool_output(run, o->output));
+	switch (o->mode) {
+	case SAMPLE_TOP:
+		return sample_run_top(run);
+	case SAMPLE_PSTACK:
+		return sample_run_pstack(run);
+	case SAMPLE_STACKS:
+	case SAMPLE_ALL:
+		return sample_run_stacks(run);
+	case SAMPLE_BLAME:
+		return sample_run_blame(run);
+	case SAMPLE_BLAME_LIST:
+		return sample_run_blame_list(run);
+	}
+	return xb_errorf(XB_ERR_USAGE, "unknown mode");
 }
 
 static const struct xb_tool tool = {

@@ -136,3 +136,21 @@ struct xb_error *sample_verdict(const struct sample_ctx *c)
 		(int)c->session->proc.pid, (double)c->result.elapsed_ns / 1e9,
 		(double)c->opts->duration_ns / 1e9);
 }
+
+struct xb_error *sample_run_with(struct xb_tool_run *run,
+				 struct xb_error *(*show)(struct sample_ctx *c))
+{
+	struct sample_ctx c = { .run = run, .opts = run->opts };
+	struct xb_error *err = sample_open(run, &c.session);
+
+	if (err == NULL)
+		err = xb_session_explain(c.session, sample_prepare(&c, c.opts->interval_ns));
+	if (err == NULL)
+		err = sample_collect(&c);
+	if (err == NULL)
+		err = show(&c);
+	if (err == NULL)
+		err = sample_verdict(&c);
+	sample_close(&c);
+	return err;
+}

@@ -31,6 +31,10 @@ XB_NODISCARD struct xb_error *sample_collect(struct sample_ctx *c);
 /** Everything but the run itself; accepts a zeroed context. */
 void sample_close(struct sample_ctx *c);
 
+/** Open, sample as the user asked, @show, close; what most modes are. */
+XB_NODISCARD struct xb_error *sample_run_with(struct xb_tool_run *run,
+					      struct xb_error *(*show)(struct sample_ctx *c));
+
 /** The facts every report of a sampling run states: what was looked at, and how far to trust it. */
 void sample_target_facts(struct xb_report *r, const struct xb_session *s);
 void sample_health_facts(struct xb_report *r, const struct sample_ctx *c);

@@ -141,19 +141,12 @@ static struct xb_error *print(struct sample_ctx *c)
 	return NULL;
 }
 
+static struct xb_error *show(struct sample_ctx *c)
+{
+	return c->opts->folded ? print_folded(c) : print(c);
+}
+
 struct xb_error *sample_run_top(struct xb_tool_run *run)
 {
-	struct sample_ctx c = { .run = run, .opts = run->opts };
-	struct xb_error *err = sample_open(run, &c.session);
-
-	if (err == NULL)
-		err = xb_session_explain(c.session, sample_prepare(&c, c.opts->interval_ns));
-	if (err == NULL)
-		err = sample_collect(&c);
-	if (err == NULL)
-		err = c.opts->folded ? print_folded(&c) : print(&c);
-	if (err == NULL)
-		err = sample_verdict(&c);
-	sample_close(&c);
-	return err;
+	return sample_run_with(run, show);
 }

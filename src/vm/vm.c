@@ -33,7 +33,7 @@ static struct xb_error *attach(struct xb_vm *vm, const struct xb_vm_source *sour
 	XB_TRY(xb_atoms_create(vm, &vm->atoms));
 	XB_TRY(xb_code_create(vm, &vm->code));
 	XB_TRY(xb_roots_find(vm, source));
-	XB_TRY(xb_check_all(vm, NULL));
+	XB_TRY(xb_check_all(vm, &vm->checks));
 	return NULL;
 }
 
@@ -61,6 +61,7 @@ void xb_vm_detach(struct xb_vm *vm)
 		return;
 	xb_atoms_destroy(vm->atoms);
 	xb_code_destroy(vm->code);
+	xb_check_results_deinit(&vm->checks);
 	xb_arena_deinit(&vm->arena);
 	free(vm);
 }

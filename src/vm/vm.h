@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "layout/layout.h"
 #include "mem/mem.h"
+#include "vm/check.h"
 #include "vm/identify.h"
 #include "vm/roots.h"
 
@@ -28,7 +29,8 @@ struct xb_vm {
 	struct xb_roots roots;
 	struct xb_atoms *atoms;
 	struct xb_code *code;
-	struct xb_arena arena; /* what lives as long as the VM object */
+	struct xb_check_results checks; /* what proved the layout at attach */
+	struct xb_arena arena;          /* what lives as long as the VM object */
 };
 
 /* What attaching needs to know of the emulator's executable. */
