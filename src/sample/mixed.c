@@ -6,8 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { C_STACK_REACH = 64 << 20 }; /* no C stack is larger */
-
 bool xb_mixer_is_jit(const struct xb_mixer *m, xb_addr pc)
 {
 	return m->has_jit && (xb_code_holds(m->vm, pc) || xb_jitlist_fragment(&m->jit, pc) != NULL ||
@@ -90,7 +88,13 @@ struct xb_error *xb_mixer_create(struct xb_session *s, const struct xb_mixer_opt
 		err = xb_jitlist_read(m->vm, NULL, &m->jit);
 	else if (err == NULL)
 		find_loops(m);
+	m->c_stack_low = calloc(s->scheds.n + 1, sizeof(*m->c_stack_low));
+	if (err == NULL && m->c_stack_low == NULL)
+		err = xb_error_nomem();
 	for (size_t i = 0; err == NULL && i < s->scheds.n; i++) {
+		const struct xb_map_line *stack = xb_maps_find(&s->maps, s->scheds.list[i].registers);
+
+		m->c_stack_low[i] = stack == NULL ? 0 : stack->start;
 		if (s->scheds.list[i].tid != 0 &&
 		    !xb_map_put(&m->sched_of_tid, (uint64_t)s->scheds.list[i].tid, i + 1))
 			err = xb_error_nomem();
@@ -124,6 +128,7 @@ void xb_mixer_destroy(struct xb_mixer *m)
 	xb_words_deinit(&m->frames);
 	xb_words_deinit(&m->words);
 	xb_frames_deinit(&m->scratch);
+	free(m->c_stack_low);
 	free(m);
 }
 
@@ -155,14 +160,14 @@ static void set_proc(struct xb_mixer *m, struct mixed_item *it, xb_addr c_p)
 }
 
 /*
- * Whether rsp is on the thread's C stack: the scheduler's register structure lies at the top of it, so the stack is
- * the memory just below.  Without a known scheduler, C code it is.
+ * Whether rsp is on the thread's C stack: the scheduler's register structure lies at the top of it, and its mapping
+ * ends at the guard page below.  Without a known scheduler, C code it is.
  */
-static bool on_c_stack(const struct mixed_item *it, xb_addr rsp)
+static bool on_c_stack(const struct xb_mixer *m, const struct mixed_item *it, xb_addr rsp)
 {
 	xb_addr top = it->out.sched == NULL ? 0 : it->out.sched->registers;
 
-	return top == 0 || (rsp <= top && top - rsp < C_STACK_REACH);
+	return top == 0 || (rsp <= top && rsp >= m->c_stack_low[it->out.sched - m->s->scheds.list]);
 }
 
 /* rip in JIT code and rsp on the Erlang stack: the copied stack is what E points to. */
@@ -322,7 +327,7 @@ static bool build(struct xb_mixer *m, const struct xb_raw_sample *raw)
 		if (!xb_mixer_push(m, it, XB_MIXED_KERNEL, raw->kernel_ips[i], false))
 			return false;
 	}
-	if (xb_mixer_is_jit(m, user_ip) && !on_c_stack(it, raw->regs.r[XB_REG_RSP]))
+	if (xb_mixer_is_jit(m, user_ip) && !on_c_stack(m, it, raw->regs.r[XB_REG_RSP]))
 		return in_erlang(m, it);
 	return in_c(m, it);
 }

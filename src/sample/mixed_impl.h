@@ -55,6 +55,7 @@ struct xb_mixer {
 	struct xb_jitlist jit; /* empty: interpreter */
 	bool has_jit;
 	struct xb_map sched_of_tid;         /* tid -> index in s->scheds.list, plus one */
+	xb_addr *c_stack_low;               /* of each scheduler: where its C stack ends */
 	struct xb_map cfi_of;               /* object pointer -> struct xb_cfi * */
 	xb_addr loop_start[4], loop_end[4]; /* pieces of process_main() of the interpreter */
 	size_t n_loops;
