@@ -109,6 +109,20 @@ static enum xb_step apply_rule(const struct xb_cfi_rule *rule, unsigned reg,
 	return XB_STEP_OK;
 }
 
+enum xb_step xb_unwind_cfa(const struct xb_cfi_row *row, const struct xb_regs *regs,
+			   const struct xb_stack_slice *stack, struct xb_mem *mem, xb_addr *ret)
+{
+	struct xb_dwexpr_ctx ctx = { .regs = regs, .stack = stack, .mem = mem };
+	struct xb_cfi_rule rule = xb_cfi_row_cfa(row);
+
+	if (rule.kind == XB_CFI_RULE_EXPR)
+		return evaluate(&rule, &ctx, NULL, ret);
+	if (!xb_regs_has(regs, rule.reg))
+		return XB_STEP_BAD;
+	*ret = regs->r[rule.reg] + (uint64_t)rule.off;
+	return XB_STEP_OK;
+}
+
 static enum xb_step step_general(const struct xb_cfi_row *row, struct xb_regs *regs,
 				 const struct xb_stack_slice *stack, struct xb_mem *mem)
 {
@@ -118,15 +132,9 @@ static enum xb_step step_general(const struct xb_cfi_row *row, struct xb_regs *r
 	enum xb_step st;
 	xb_addr cfa;
 
-	if (full->cfa.kind == XB_CFI_RULE_EXPR) {
-		st = evaluate(&full->cfa, &ctx, NULL, &cfa);
-		if (st != XB_STEP_OK)
-			return st;
-	} else {
-		if (!xb_regs_has(regs, full->cfa.reg))
-			return XB_STEP_BAD;
-		cfa = regs->r[full->cfa.reg] + (uint64_t)full->cfa.off;
-	}
+	st = xb_unwind_cfa(row, regs, stack, mem, &cfa);
+	if (st != XB_STEP_OK)
+		return st;
 	for (unsigned reg = 0; reg < XB_REG_COUNT; reg++) {
 		st = apply_rule(&full->reg[reg], reg, &ctx, cfa, &next);
 		if (st != XB_STEP_OK)

@@ -58,4 +58,8 @@ static inline xb_addr xb_unwind_pc(const struct xb_regs *regs, bool exact)
 enum xb_step xb_unwind_step(const struct xb_cfi_row *row, struct xb_regs *regs,
 			    const struct xb_stack_slice *stack, struct xb_mem *mem);
 
+/** The CFA of a frame alone.  OK, FAULT or BAD as above; never END. */
+enum xb_step xb_unwind_cfa(const struct xb_cfi_row *row, const struct xb_regs *regs,
+			   const struct xb_stack_slice *stack, struct xb_mem *mem, xb_addr *ret);
+
 #endif
