@@ -86,6 +86,21 @@ static bool site_of(struct xb_dwloc *obj, uint64_t pc, Dwarf_Die *ret)
 	return false;
 }
 
+/* An expression that cannot be read is one we do not have. */
+static bool expr(struct xb_dwloc *obj, Dwarf_Die *die, unsigned name, struct xb_dwspan *ret)
+{
+	Dwarf_Attribute attr;
+	struct xb_error *err;
+
+	if (dwarf_attr(die, name, &attr) == NULL)
+		return false;
+	err = xb_dwlist_expr(&attr, &obj->arena, ret);
+	if (err == NULL)
+		return true;
+	xb_error_destroy(err);
+	return false;
+}
+
 /* False: out of memory. */
 static bool add_params(struct xb_dwloc *obj, Dwarf_Die *site, uint64_t pc)
 {
@@ -96,24 +111,18 @@ static bool add_params(struct xb_dwloc *obj, Dwarf_Die *site, uint64_t pc)
 		return true;
 	do {
 		struct xb_dwloc_param p = { .return_pc = pc };
-		Dwarf_Attribute where;
-		Dwarf_Op *ops = NULL;
-		size_t n = 0;
+		struct xb_dwspan where, value;
 
 		if (dwarf_tag(&child) !=
-		    (gnu ? DW_TAG_GNU_call_site_parameter : DW_TAG_call_site_parameter))
+			    (gnu ? DW_TAG_GNU_call_site_parameter : DW_TAG_call_site_parameter) ||
+		    !expr(obj, &child, DW_AT_location, &where) || where.n != 1 ||
+		    where.ops->atom < DW_OP_reg0 || where.ops->atom > DW_OP_reg31 ||
+		    !expr(obj, &child, gnu ? DW_AT_GNU_call_site_value : DW_AT_call_value, &value) ||
+		    value.n == 0 || value.uninit)
 			continue;
-		if (dwarf_attr(&child, DW_AT_location, &where) == NULL ||
-		    dwarf_getlocation(&where, &ops, &n) != 0 || n != 1 || ops->atom < DW_OP_reg0 ||
-		    ops->atom > DW_OP_reg31)
-			continue;
-		p.reg = (unsigned)(ops->atom - DW_OP_reg0);
-		if (dwarf_attr(&child, gnu ? DW_AT_GNU_call_site_value : DW_AT_call_value, &p.attr) ==
-			    NULL ||
-		    dwarf_getlocation(&p.attr, &ops, &n) != 0 || n == 0)
-			continue;
-		p.ops = ops;
-		p.n = n;
+		p.reg = (unsigned)(where.ops->atom - DW_OP_reg0);
+		p.ops = value.ops;
+		p.n = value.n;
 		if (!xb_dwloc_params_push(&obj->params, p))
 			return false;
 	} while (xb_dw_next(&child, &child));
@@ -144,9 +153,7 @@ bool xb_dwloc_entry_reg(struct xb_dwloc *obj, const struct xb_dwloc_instance *in
 	for (size_t i = 0; i < obj->params.len; i++) {
 		struct xb_dwloc_param *p = &obj->params.data[i];
 		/* No memory: what the caller's frame holds now need not be what it held at the call. */
-		struct xb_dwexpr_ctx ctx = { .regs = frame->caller,
-					     .bias = frame->bias,
-					     .attr = &p->attr };
+		struct xb_dwexpr_ctx ctx = { .regs = frame->caller, .bias = frame->bias };
 		struct xb_dwexpr_result res;
 
 		if (p->return_pc != pc || p->reg != reg)

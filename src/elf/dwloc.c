@@ -19,57 +19,50 @@ static bool is_a(Dwarf_Die *die, const char *name)
 	return got != NULL && strcmp(got, name) == 0;
 }
 
-static bool push(struct walk *w, struct xb_dwloc_spans *spans, struct xb_dwloc_span span)
+static bool push(struct walk *w, struct xb_dwspans *spans, struct xb_dwspan span)
 {
 	if (++w->spans > XB_DWLOC_MAX_SPANS)
 		w->err = xb_errorf(XB_ERR_LIMIT, "%s has more than %d locations", w->obj->function,
 				   XB_DWLOC_MAX_SPANS);
-	else if (!xb_dwloc_spans_push(spans, span))
+	else if (!xb_dwspans_push(spans, span))
 		w->err = xb_error_nomem();
 	return w->err == NULL;
 }
 
 /* The code ranges of a DIE; none is no error. */
-static void add_ranges(struct walk *w, Dwarf_Die *die, struct xb_dwloc_spans *ret)
+static void add_ranges(struct walk *w, Dwarf_Die *die, struct xb_dwspans *ret)
 {
 	Dwarf_Addr base = 0, start = 0, end = 0;
 	ptrdiff_t off = 0;
 
 	while ((off = dwarf_ranges(die, off, &base, &start, &end)) > 0) {
-		if (start < end && !push(w, ret, (struct xb_dwloc_span){ .start = start, .end = end }))
+		if (start < end && !push(w, ret, (struct xb_dwspan){ .start = start, .end = end }))
 			return;
 	}
 }
 
-/* All locations of an attribute; a single one is for every pc. */
-static void add_locations(struct walk *w, Dwarf_Attribute *attr, struct xb_dwloc_spans *ret,
+/* All locations of an attribute.  Of a damaged list what can be read is used, and the damage counted.
+ */
+static void add_locations(struct walk *w, Dwarf_Attribute *attr, struct xb_dwspans *ret,
 			  bool *ret_whole)
 {
-	Dwarf_Addr base = 0, start = 0, end = 0;
-	Dwarf_Op *ops = NULL;
-	ptrdiff_t off = 0;
-	size_t n = 0;
-
-	*ret_whole = false;
-	while ((off = dwarf_getlocations(attr, off, &base, &start, &end, &ops, &n)) > 0) {
-		*ret_whole |= start == 0 && end == UINT64_MAX;
-		if (start < end &&
-		    !push(w, ret,
-			  (struct xb_dwloc_span){ .start = start, .end = end, .ops = ops, .n = n }))
-			return;
+	w->err = xb_dwlist_read(attr, &w->obj->arena, ret, ret_whole);
+	if (w->err != NULL && xb_error_code(w->err) == XB_ERR_BAD_FILE) {
+		xb_error_destroy(xb_take(w->err));
+		w->obj->damaged++;
 	}
 }
 
 static int by_start(const void *a, const void *b)
 {
-	const struct xb_dwloc_span *x = a, *y = b;
+	const struct xb_dwspan *x = a, *y = b;
 
 	if (x->start != y->start)
 		return x->start < y->start ? -1 : 1;
 	return x->end < y->end ? -1 : x->end > y->end;
 }
 
-static bool sort_spans(struct xb_dwloc_spans *spans)
+static bool sort_spans(struct xb_dwspans *spans)
 {
 	bool overlap = false;
 
@@ -80,7 +73,7 @@ static bool sort_spans(struct xb_dwloc_spans *spans)
 	return overlap;
 }
 
-static void add_variable(struct walk *w, Dwarf_Die *die, size_t var, const struct xb_dwloc_spans *scope,
+static void add_variable(struct walk *w, Dwarf_Die *die, size_t var, const struct xb_dwspans *scope,
 			 unsigned depth)
 {
 	struct xb_dwloc_entry e = { .var = var, .instance = w->obj->instances.len - 1, .depth = depth };
@@ -93,8 +86,8 @@ static void add_variable(struct walk *w, Dwarf_Die *die, size_t var, const struc
 		return;
 	if (xb_dw_type(die, &type) && xb_dw_sizeof(&type, &size) && size <= UINT32_MAX)
 		e.width = (uint32_t)size;
-	if (dwarf_attr_integrate(die, DW_AT_location, &e.attr) != NULL) {
-		add_locations(w, &e.attr, &e.locs, &e.whole_scope);
+	if (dwarf_attr_integrate(die, DW_AT_location, &attr) != NULL) {
+		add_locations(w, &attr, &e.locs, &e.whole_scope);
 		e.overlap = sort_spans(&e.locs);
 	} else if (dwarf_attr_integrate(die, DW_AT_const_value, &attr) != NULL &&
 		   dwarf_formudata(&attr, &word) == 0) {
@@ -106,21 +99,20 @@ static void add_variable(struct walk *w, Dwarf_Die *die, size_t var, const struc
 	if (w->err == NULL && !xb_dwloc_entries_push(&w->obj->entries, e))
 		w->err = xb_error_nomem();
 	if (w->err != NULL) {
-		xb_dwloc_spans_deinit(&e.scope);
-		xb_dwloc_spans_deinit(&e.locs);
+		xb_dwspans_deinit(&e.scope);
+		xb_dwspans_deinit(&e.locs);
 	}
 }
 
 /* Variables of @die and of the blocks in it, but not of functions inlined into it. */
-static void walk_scope(struct walk *w, Dwarf_Die *die, const struct xb_dwloc_spans *scope,
-		       unsigned depth)
+static void walk_scope(struct walk *w, Dwarf_Die *die, const struct xb_dwspans *scope, unsigned depth)
 {
 	Dwarf_Die child;
 
 	if (depth == XB_DWLOC_MAX_DEPTH || dwarf_child(die, &child) != 0)
 		return;
 	do {
-		struct xb_dwloc_spans inner = { 0 };
+		struct xb_dwspans inner = { 0 };
 
 		switch (dwarf_tag(&child)) {
 		case DW_TAG_variable:
@@ -136,7 +128,7 @@ static void walk_scope(struct walk *w, Dwarf_Die *die, const struct xb_dwloc_spa
 			add_ranges(w, &child, &inner);
 			if (inner.len > 0 && w->err == NULL)
 				walk_scope(w, &child, &inner, depth + 1);
-			xb_dwloc_spans_deinit(&inner);
+			xb_dwspans_deinit(&inner);
 			break;
 		default:
 			break;
@@ -182,8 +174,8 @@ static void add_instance(struct walk *w, Dwarf_Die *die, Dwarf_Die *frame, unsig
 	if (in.code.len == 0 || w->err != NULL || !xb_dwloc_instances_push(&w->obj->instances, in)) {
 		if (in.code.len > 0 && w->err == NULL)
 			w->err = xb_error_nomem();
-		xb_dwloc_spans_deinit(&in.code);
-		xb_dwloc_spans_deinit(&in.frame_base);
+		xb_dwspans_deinit(&in.code);
+		xb_dwspans_deinit(&in.frame_base);
 		return;
 	}
 	walk_scope(w, die, &w->obj->instances.data[w->obj->instances.len - 1].code, depth);
@@ -286,12 +278,12 @@ void xb_dwloc_destroy(struct xb_dwloc *obj)
 	if (obj == NULL)
 		return;
 	for (size_t i = 0; i < obj->entries.len; i++) {
-		xb_dwloc_spans_deinit(&obj->entries.data[i].scope);
-		xb_dwloc_spans_deinit(&obj->entries.data[i].locs);
+		xb_dwspans_deinit(&obj->entries.data[i].scope);
+		xb_dwspans_deinit(&obj->entries.data[i].locs);
 	}
 	for (size_t i = 0; i < obj->instances.len; i++) {
-		xb_dwloc_spans_deinit(&obj->instances.data[i].code);
-		xb_dwloc_spans_deinit(&obj->instances.data[i].frame_base);
+		xb_dwspans_deinit(&obj->instances.data[i].code);
+		xb_dwspans_deinit(&obj->instances.data[i].frame_base);
 	}
 	for (size_t i = 0; i < obj->n_names; i++)
 		free(obj->names[i]);
@@ -299,6 +291,7 @@ void xb_dwloc_destroy(struct xb_dwloc *obj)
 	xb_dwloc_instances_deinit(&obj->instances);
 	xb_dwloc_params_deinit(&obj->params);
 	xb_map_deinit(&obj->calls_seen);
+	xb_arena_deinit(&obj->arena);
 	free(obj->names);
 	free(obj->function);
 	free(obj);

@@ -26,6 +26,7 @@ enum xb_dwloc_kind {
 	XB_DWLOC_ENTRY_VALUE,      /* from what a register held when the function was entered: needs the
 				      caller */
 	XB_DWLOC_IMPLICIT_POINTER, /* a pointer to something that has no address */
+	XB_DWLOC_OPAQUE,           /* it has a location in words we do not know */
 };
 
 enum {
@@ -42,7 +43,8 @@ struct xb_dwloc_loc {
 	uint32_t width;     /* bytes of the variable, 0: not known */
 	xb_addr start, end; /* the location holds for [start, end) */
 	bool whole_scope;   /* not from a list */
-	unsigned others;    /* further list entries that also claim this pc */
+	bool uninit; /* the compiler was not sure that the variable is set here (DW_OP_GNU_uninit) */
+	unsigned others; /* further list entries that also claim this pc */
 	/* For xb_dwloc_eval(). */
 	xb_addr pc;
 	const void *entry;
@@ -70,6 +72,7 @@ struct xb_dwloc_coverage {
 	unsigned declared; /* how often the variable is declared: copies and inner blocks */
 	unsigned entries;  /* location list entries; 0 with @located > 0: whole-scope locations only */
 	bool whole_scope;  /* some declaration has one location for all of its scope */
+	unsigned damaged;  /* location lists of the function that could not be read to their end */
 };
 
 /**
@@ -100,8 +103,8 @@ void xb_dwloc_find(const struct xb_dwloc *obj, size_t var, xb_addr pc, struct xb
 /**
  * The value of a variable of 1 to 8 bytes, zero-extended.
  *
- * @return OK, and @ret; NO_REG, FAULT, UNKNOWN (optimised out; an entry value the caller's call site
- * does not tell), UNSUPPORTED (wider than a word, vector registers, implicit pointers), MALFORMED.
+ * @return OK, and @ret; NO_REG, FAULT, UNKNOWN (optimised out; uninit; an entry value the caller's call
+ * site does not tell), UNSUPPORTED (wider than a word, vector registers, implicit pointers), MALFORMED.
  * Never a guess. Cost: tens of ns; entry values: some ms at the first frame returning to an address,
  * then cached.
  */

@@ -4,7 +4,7 @@
 #include <dwarf.h>
 #include <string.h>
 
-const struct xb_dwloc_span *xb_dwloc_span_at(const struct xb_dwloc_spans *spans, xb_addr pc)
+const struct xb_dwspan *xb_dwloc_span_at(const struct xb_dwspans *spans, xb_addr pc)
 {
 	for (size_t i = 0; i < spans->len; i++) {
 		if (pc >= spans->data[i].start && pc < spans->data[i].end)
@@ -22,7 +22,7 @@ bool xb_dwloc_covers(const struct xb_dwloc *obj, xb_addr pc)
 	return false;
 }
 
-static void classify_memory(const Dwarf_Op *ops, size_t n, const struct xb_dwloc_spans *base,
+static void classify_memory(const Dwarf_Op *ops, size_t n, const struct xb_dwspans *base,
 			    struct xb_dwloc_loc *ret)
 {
 	ret->kind = XB_DWLOC_MEMORY;
@@ -42,10 +42,12 @@ static void classify_memory(const Dwarf_Op *ops, size_t n, const struct xb_dwloc
 	}
 }
 
-void xb_dwloc_classify(const Dwarf_Op *ops, size_t n, const struct xb_dwloc_spans *base,
+void xb_dwloc_classify(const struct xb_dwspan *span, const struct xb_dwspans *base,
 		       struct xb_dwloc_loc *ret)
 {
 	bool pieces = false, entry = false, implicit = false;
+	const Dwarf_Op *ops = span->ops;
+	size_t n = span->n;
 
 	ret->reg = XB_DWLOC_NO_REG;
 	ret->off = 0;
@@ -56,7 +58,10 @@ void xb_dwloc_classify(const Dwarf_Op *ops, size_t n, const struct xb_dwloc_span
 		entry |= a == DW_OP_entry_value || a == DW_OP_GNU_entry_value;
 		implicit |= a == DW_OP_implicit_pointer || a == DW_OP_GNU_implicit_pointer;
 	}
-	if (n == 0)
+	ret->uninit = span->uninit;
+	if (span->opaque)
+		ret->kind = XB_DWLOC_OPAQUE;
+	else if (n == 0)
 		ret->kind = XB_DWLOC_OPTIMISED_OUT;
 	else if (implicit)
 		ret->kind = XB_DWLOC_IMPLICIT_POINTER;
@@ -91,10 +96,10 @@ static const struct xb_dwloc_entry *in_scope(const struct xb_dwloc *obj, size_t 
 }
 
 /* The first location for @pc, and how many more there are. */
-static const struct xb_dwloc_span *location_at(const struct xb_dwloc_entry *e, xb_addr pc,
-					       unsigned *ret_others)
+static const struct xb_dwspan *location_at(const struct xb_dwloc_entry *e, xb_addr pc,
+					   unsigned *ret_others)
 {
-	const struct xb_dwloc_span *found = NULL;
+	const struct xb_dwspan *found = NULL;
 	size_t lo = 0, hi = e->locs.len;
 
 	*ret_others = 0;
@@ -120,7 +125,7 @@ static const struct xb_dwloc_span *location_at(const struct xb_dwloc_entry *e, x
 void xb_dwloc_find(const struct xb_dwloc *obj, size_t var, xb_addr pc, struct xb_dwloc_loc *ret)
 {
 	const struct xb_dwloc_entry *e = in_scope(obj, var, pc);
-	const struct xb_dwloc_span *span;
+	const struct xb_dwspan *span;
 
 	*ret = (struct xb_dwloc_loc){ .kind = XB_DWLOC_ABSENT, .reg = XB_DWLOC_NO_REG, .pc = pc };
 	if (e == NULL)
@@ -136,7 +141,7 @@ void xb_dwloc_find(const struct xb_dwloc *obj, size_t var, xb_addr pc, struct xb
 	ret->end = span->end;
 	ret->ops = span->ops;
 	ret->n_ops = span->n;
-	xb_dwloc_classify(span->ops, span->n, &obj->instances.data[e->instance].frame_base, ret);
+	xb_dwloc_classify(span, &obj->instances.data[e->instance].frame_base, ret);
 }
 
 struct entry_arg {
@@ -228,19 +233,18 @@ enum xb_dwexpr_status xb_dwloc_eval(struct xb_dwloc *obj, const struct xb_dwloc_
 				    const struct xb_dwloc_frame *frame, uint64_t *ret)
 {
 	const struct xb_dwloc_entry *e = loc->entry;
-	const struct xb_dwloc_span *base;
+	const struct xb_dwspan *base;
 	struct entry_arg arg = { .obj = obj, .frame = frame };
-	Dwarf_Attribute attr;
 
-	if (e == NULL || loc->kind == XB_DWLOC_OPTIMISED_OUT)
+	if (e == NULL || loc->kind == XB_DWLOC_OPTIMISED_OUT || loc->uninit)
 		return XB_DWEXPR_UNKNOWN;
-	if (loc->width == 0 || loc->width > sizeof(*ret) || loc->kind == XB_DWLOC_IMPLICIT_POINTER)
+	if (loc->width == 0 || loc->width > sizeof(*ret) || loc->kind == XB_DWLOC_IMPLICIT_POINTER ||
+	    loc->kind == XB_DWLOC_OPAQUE)
 		return XB_DWEXPR_UNSUPPORTED;
 	if (loc->ops == NULL) { /* a constant */
 		*ret = low_bytes(e->constant, loc->width);
 		return XB_DWEXPR_OK;
 	}
-	attr = e->attr;
 	arg.in = &obj->instances.data[e->instance];
 	base = xb_dwloc_span_at(&arg.in->frame_base, loc->pc);
 	return gather(
@@ -253,7 +257,6 @@ enum xb_dwexpr_status xb_dwloc_eval(struct xb_dwloc *obj, const struct xb_dwloc_
 			.cfa = frame->cfa,
 			.frame_base = base == NULL ? NULL : base->ops,
 			.frame_base_len = base == NULL ? 0 : base->n,
-			.attr = &attr,
 			.entry_value = entry_value,
 			.entry_arg = &arg,
 		},
@@ -263,12 +266,12 @@ enum xb_dwexpr_status xb_dwloc_eval(struct xb_dwloc *obj, const struct xb_dwloc_
 /* Sum of the union of spans, which is sorted here. */
 static int by_start(const void *a, const void *b)
 {
-	const struct xb_dwloc_span *x = a, *y = b;
+	const struct xb_dwspan *x = a, *y = b;
 
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static uint64_t total(struct xb_dwloc_spans *spans)
+static uint64_t total(struct xb_dwspans *spans)
 {
 	uint64_t sum = 0;
 	xb_addr upto = 0;
@@ -286,42 +289,43 @@ static uint64_t total(struct xb_dwloc_spans *spans)
 	return sum;
 }
 
-static bool is_usable(const struct xb_dwloc_span *loc)
+static bool is_usable(const struct xb_dwspan *loc)
 {
 	struct xb_dwloc_loc l;
 
-	xb_dwloc_classify(loc->ops, loc->n, NULL, &l);
+	xb_dwloc_classify(loc, NULL, &l);
+	if (l.uninit)
+		return false;
 	return l.kind == XB_DWLOC_MEMORY || l.kind == XB_DWLOC_VALUE || l.kind == XB_DWLOC_PIECES ||
 	       (l.kind == XB_DWLOC_REGISTER && l.reg < XB_REG_COUNT);
 }
 
 /* The part of @loc that lies in the scope of @e.  Memory running out only understates. */
-static void clip(const struct xb_dwloc_entry *e, const struct xb_dwloc_span *loc,
-		 struct xb_dwloc_spans *ret)
+static void clip(const struct xb_dwloc_entry *e, const struct xb_dwspan *loc, struct xb_dwspans *ret)
 {
 	for (size_t i = 0; i < e->scope.len; i++) {
-		struct xb_dwloc_span s = { .start = XB_MAX(loc->start, e->scope.data[i].start),
-					   .end = XB_MIN(loc->end, e->scope.data[i].end) };
+		struct xb_dwspan s = { .start = XB_MAX(loc->start, e->scope.data[i].start),
+				       .end = XB_MIN(loc->end, e->scope.data[i].end) };
 
 		if (s.start < s.end)
-			(void)!xb_dwloc_spans_push(ret, s);
+			(void)!xb_dwspans_push(ret, s);
 	}
 }
 
 struct xb_dwloc_coverage xb_dwloc_coverage(const struct xb_dwloc *obj, size_t var)
 {
-	struct xb_dwloc_spans code = { 0 }, located = { 0 }, usable = { 0 };
-	struct xb_dwloc_coverage c = { .declared = 0 };
+	struct xb_dwspans code = { 0 }, located = { 0 }, usable = { 0 };
+	struct xb_dwloc_coverage c = { .damaged = (unsigned)obj->damaged };
 
 	for (size_t i = 0; i < obj->instances.len; i++) {
-		const struct xb_dwloc_spans *s = &obj->instances.data[i].code;
+		const struct xb_dwspans *s = &obj->instances.data[i].code;
 
 		for (size_t k = 0; k < s->len; k++)
-			(void)!xb_dwloc_spans_push(&code, s->data[k]);
+			(void)!xb_dwspans_push(&code, s->data[k]);
 	}
 	for (size_t i = 0; i < obj->entries.len; i++) {
 		const struct xb_dwloc_entry *e = &obj->entries.data[i];
-		struct xb_dwloc_span always = { .start = 0, .end = UINT64_MAX };
+		struct xb_dwspan always = { .start = 0, .end = UINT64_MAX };
 
 		if (e->var != var)
 			continue;
@@ -333,7 +337,7 @@ struct xb_dwloc_coverage xb_dwloc_coverage(const struct xb_dwloc *obj, size_t va
 			clip(e, &always, &usable);
 		}
 		for (size_t k = 0; k < e->locs.len; k++) {
-			if (e->locs.data[k].n == 0)
+			if (e->locs.data[k].n == 0 && !e->locs.data[k].opaque)
 				continue;
 			clip(e, &e->locs.data[k], &located);
 			if (is_usable(&e->locs.data[k]))
@@ -343,8 +347,8 @@ struct xb_dwloc_coverage xb_dwloc_coverage(const struct xb_dwloc *obj, size_t va
 	c.code = total(&code);
 	c.located = total(&located);
 	c.usable = total(&usable);
-	xb_dwloc_spans_deinit(&code);
-	xb_dwloc_spans_deinit(&located);
-	xb_dwloc_spans_deinit(&usable);
+	xb_dwspans_deinit(&code);
+	xb_dwspans_deinit(&located);
+	xb_dwspans_deinit(&usable);
 	return c;
 }

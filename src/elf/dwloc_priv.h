@@ -3,7 +3,7 @@
 #define XB_ELF_DWLOC_PRIV_H
 
 #include "base/map.h"
-#include "base/vec.h"
+#include "elf/dwlist.h"
 #include "elf/dwloc.h"
 
 enum {
@@ -11,17 +11,10 @@ enum {
 	XB_DWLOC_MAX_DEPTH = 64,      /* lexical blocks within each other */
 };
 
-struct xb_dwloc_span {
-	xb_addr start, end;
-	const Dwarf_Op *ops; /* libdw's, as long as the Dwarf */
-	size_t n;
-};
-XB_VEC(xb_dwloc_spans, struct xb_dwloc_span);
-
 /* The code of the function: its own, or that of a function it was inlined into. */
 struct xb_dwloc_instance {
-	struct xb_dwloc_spans code;
-	struct xb_dwloc_spans frame_base;
+	struct xb_dwspans code;
+	struct xb_dwspans frame_base;
 	const char *entered_as; /* name of the function whose entry the registers are of */
 	bool has_tail_calls;
 };
@@ -30,14 +23,13 @@ XB_VEC(xb_dwloc_instances, struct xb_dwloc_instance);
 struct xb_dwloc_entry {
 	size_t var, instance;
 	unsigned depth;
-	struct xb_dwloc_spans scope;
-	struct xb_dwloc_spans locs; /* ascending */
-	bool overlap;               /* some of @locs do */
+	struct xb_dwspans scope;
+	struct xb_dwspans locs; /* ascending */
+	bool overlap;           /* some of @locs do */
 	bool whole_scope;
 	bool is_const;
 	uint64_t constant;
 	uint32_t width;
-	Dwarf_Attribute attr;
 };
 XB_VEC(xb_dwloc_entries, struct xb_dwloc_entry);
 
@@ -47,7 +39,6 @@ struct xb_dwloc_param {
 	unsigned reg;
 	const Dwarf_Op *ops;
 	size_t n;
-	Dwarf_Attribute attr;
 };
 XB_VEC(xb_dwloc_params, struct xb_dwloc_param);
 
@@ -56,18 +47,20 @@ struct xb_dwloc {
 	char *function;
 	char **names;
 	size_t n_names;
+	size_t damaged;        /* lists of which a part could not be read */
+	struct xb_arena arena; /* expressions */
 	struct xb_dwloc_instances instances;
 	struct xb_dwloc_entries entries;
 	struct xb_map calls_seen; /* return pcs whose parameters are in @params, or have none */
 	struct xb_dwloc_params params;
 };
 
-/** The kind of an expression, with reg and off of simple ones.  @base may be NULL. */
-void xb_dwloc_classify(const Dwarf_Op *ops, size_t n, const struct xb_dwloc_spans *base,
+/** The kind of a location, with reg and off of simple ones.  @base may be NULL. */
+void xb_dwloc_classify(const struct xb_dwspan *span, const struct xb_dwspans *base,
 		       struct xb_dwloc_loc *ret);
 
 /** The first span that holds @pc. */
-const struct xb_dwloc_span *xb_dwloc_span_at(const struct xb_dwloc_spans *spans, xb_addr pc);
+const struct xb_dwspan *xb_dwloc_span_at(const struct xb_dwspans *spans, xb_addr pc);
 
 /**
  * What @reg held when @in was entered, from the call site that @frame returns to.  elf/dwcall.c

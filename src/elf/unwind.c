@@ -52,7 +52,7 @@ static enum xb_step evaluate(const struct xb_cfi_rule *rule, const struct xb_dwe
 	enum xb_dwexpr_status st;
 	size_t n;
 
-	if (!xb_dwexpr_decode(rule->expr, rule->len, ops, &n))
+	if (!xb_dwexpr_decode(rule->expr, rule->len, 0, ops, &n))
 		return XB_STEP_BAD;
 	st = xb_dwexpr_run(ctx, ops, n, 0, push, &res);
 	if (st != XB_DWEXPR_OK)

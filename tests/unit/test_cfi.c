@@ -25,7 +25,7 @@ static void same_expr(const struct xb_cfi_rule *rule, const Dwarf_Op *ops, size_
 	Dwarf_Op mine[XB_DWEXPR_MAX_OPS];
 	size_t mine_n = 0;
 
-	assert_true(xb_dwexpr_decode(rule->expr, rule->len, mine, &mine_n));
+	assert_true(xb_dwexpr_decode(rule->expr, rule->len, 0, mine, &mine_n));
 	/* libdw puts the CFA in front, as the rules for registers want it, and stack_value behind. */
 	if (n > mine_n && ops[0].atom == DW_OP_call_frame_cfa) {
 		ops++;
@@ -400,18 +400,18 @@ static void test_expressions_are_bounded(void **state)
 
 	(void)state;
 	regs.valid = 1U << XB_REG_RSP | 1U << XB_REG_RIP;
-	assert_true(xb_dwexpr_decode(loop, sizeof(loop), ops, &n));
+	assert_true(xb_dwexpr_decode(loop, sizeof(loop), 0, ops, &n));
 	assert_int_equal(xb_dwexpr_run(&ctx, ops, n, 0, NULL, &res), XB_DWEXPR_MALFORMED);
-	assert_true(xb_dwexpr_decode(spin, sizeof(spin), ops, &n));
+	assert_true(xb_dwexpr_decode(spin, sizeof(spin), 0, ops, &n));
 	assert_int_equal(xb_dwexpr_run(&ctx, ops, n, 0, NULL, &res), XB_DWEXPR_MALFORMED);
-	assert_false(xb_dwexpr_decode(cut, sizeof(cut), ops, &n));
-	assert_true(xb_dwexpr_decode(deref, sizeof(deref), ops, &n));
+	assert_false(xb_dwexpr_decode(cut, sizeof(cut), 0, ops, &n));
+	assert_true(xb_dwexpr_decode(deref, sizeof(deref), 0, ops, &n));
 	assert_int_equal(xb_dwexpr_run(&ctx, ops, n, 0, NULL, &res), XB_DWEXPR_OK);
 	assert_int_equal(res.value, 42);
 	slice.len = 15;
 	assert_int_equal(xb_dwexpr_run(&ctx, ops, n, 0, NULL, &res), XB_DWEXPR_FAULT);
 	/* The rule of every lazy PLT slot: 8 more once the second push is done (pc & 15 >= 11). */
-	assert_true(xb_dwexpr_decode(plt, sizeof(plt), ops, &n));
+	assert_true(xb_dwexpr_decode(plt, sizeof(plt), 0, ops, &n));
 	assert_int_equal(xb_dwexpr_run(&ctx, ops, n, 0, NULL, &res), XB_DWEXPR_OK);
 	assert_int_equal(res.value, 0x1010);
 	regs.r[XB_REG_RIP] = 0x401006;
