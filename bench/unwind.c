@@ -4,6 +4,7 @@
  * that waits in the kernel (where /proc tells sp and pc), its stack read once and frozen.
  */
 #include "base/rd.h"
+#include "dwfl.h"
 #include "elf/unwind.h"
 #include "fixtures/chain.h"
 #include "os/procfs.h"
@@ -11,7 +12,6 @@
 
 #include <dlfcn.h>
 #include <dwarf.h>
-#include <elfutils/libdwfl.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <stdio.h>
@@ -24,18 +24,13 @@
 #include <libunwind.h>
 #endif
 
-enum { MAX_IMAGES = 128, MAX_STACKS = 64, MAX_FRAMES = 256, SLICE = 64 << 10 };
+enum { MAX_IMAGES = 128, MAX_STACKS = 64, SLICE = 64 << 10 };
 
 struct image {
 	xb_addr start, end, bias;
 	Elf *elf;
 	struct xb_cfi *cfi;
 	Dwarf_CFI *dw;
-};
-
-struct stack {
-	struct xb_regs regs;
-	struct xb_stack_slice slice;
 };
 
 static struct image images[MAX_IMAGES];
@@ -185,93 +180,6 @@ static size_t walk_libdw(const struct stack *s)
 	return n;
 }
 
-/* libdwfl over the frozen stack. */
-static const struct stack *dwfl_stack;
-static pid_t dwfl_of;
-
-static pid_t next_thread(Dwfl *dwfl, void *arg, void **thread_arg)
-{
-	(void)dwfl;
-	(void)arg;
-	if (*thread_arg != NULL)
-		return 0;
-	*thread_arg = &dwfl_of;
-	return dwfl_of;
-}
-
-static bool read_memory(Dwfl *dwfl, Dwarf_Addr addr, Dwarf_Word *ret, void *arg)
-{
-	uint64_t at = addr - dwfl_stack->slice.addr;
-
-	(void)dwfl;
-	(void)arg;
-	if (at >= dwfl_stack->slice.len || dwfl_stack->slice.len - at < 8)
-		return false;
-	*ret = xb_load64(dwfl_stack->slice.bytes, at);
-	return true;
-}
-
-static bool set_registers(Dwfl_Thread *thread, void *arg)
-{
-	(void)arg;
-	for (unsigned i = 0; i < XB_REG_COUNT; i++) {
-		Dwarf_Word v = dwfl_stack->regs.r[i];
-
-		if (xb_regs_has(&dwfl_stack->regs, i) &&
-		    !dwfl_thread_state_registers(thread, (int)i, 1, &v))
-			return false;
-	}
-	dwfl_thread_state_register_pc(thread, dwfl_stack->regs.r[XB_REG_RIP]);
-	return true;
-}
-
-static int on_frame(Dwfl_Frame *frame, void *arg)
-{
-	size_t *n = arg;
-	Dwarf_Addr pc;
-
-	if (!dwfl_frame_pc(frame, &pc, NULL))
-		return DWARF_CB_ABORT;
-	return ++*n < MAX_FRAMES ? DWARF_CB_OK : DWARF_CB_ABORT;
-}
-
-static int no_debuginfo(Dwfl_Module *mod, void **data, const char *name, Dwarf_Addr base,
-			const char *file, const char *link, GElf_Word crc, char **ret)
-{
-	(void)mod, (void)data, (void)name, (void)base, (void)file, (void)link, (void)crc, (void)ret;
-	return -1;
-}
-
-static Dwfl *open_dwfl(pid_t pid)
-{
-	static const Dwfl_Callbacks callbacks = { .find_elf = dwfl_linux_proc_find_elf,
-						  .find_debuginfo = no_debuginfo };
-	static const Dwfl_Thread_Callbacks threads = { .next_thread = next_thread,
-						       .memory_read = read_memory,
-						       .set_initial_registers = set_registers };
-	Dwfl *dwfl = dwfl_begin(&callbacks);
-
-	dwfl_of = pid;
-	dwfl_report_begin(dwfl);
-	if (dwfl_linux_proc_report(dwfl, pid) != 0 || dwfl_report_end(dwfl, NULL, NULL) != 0 ||
-	    !dwfl_attach_state(dwfl, images[0].elf, pid, &threads, NULL)) {
-		fprintf(stderr, "bench_unwind: dwfl: %s\n", dwfl_errmsg(-1));
-		exit(1);
-	}
-	return dwfl;
-}
-
-static Dwfl *dwfl;
-
-static size_t walk_dwfl(const struct stack *s)
-{
-	size_t n = 0;
-
-	dwfl_stack = s;
-	(void)dwfl_getthread_frames(dwfl, dwfl_of, on_frame, &n);
-	return n > 0 ? n - 1 : 0; /* the first frame is where the thread is; we count steps */
-}
-
 typedef size_t walk(const struct stack *s);
 
 static void report(const char *what, walk *fn, size_t rounds)
@@ -302,9 +210,9 @@ static void bench(pid_t pid)
 	       (now_ns() - t0) / 1e3);
 	report("rows (this project)", walk_ours, 2000);
 	report("libdw, asked per frame", walk_libdw, 20);
-	dwfl = open_dwfl(pid);
+	dwfl_open(pid, images[0].elf);
 	report("libdwfl frames", walk_dwfl, 20);
-	dwfl_end(dwfl);
+	dwfl_close();
 }
 
 static void add_stack(const struct xb_regs *regs, const struct xb_stack_slice *slice)
