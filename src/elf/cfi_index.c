@@ -9,8 +9,9 @@
  */
 #include "elf/cfi_index.h"
 
+#include "elf/rawsection.h"
+
 #include <dwarf.h>
-#include <gelf.h>
 
 /* File bytes from @vaddr to the end of its segment. */
 static struct xb_rd segment_from(Elf *elf, xb_addr vaddr)
@@ -33,47 +34,6 @@ static struct xb_rd segment_from(Elf *elf, xb_addr vaddr)
 		return xb_rd_of(file + ph.p_offset + skip, ph.p_filesz - skip);
 	}
 	return xb_rd_of(NULL, 0);
-}
-
-/* @want_addr 0: by name only.  False when absent or without bytes. */
-static bool find_section(Elf *elf, const char *want_name, xb_addr want_addr, Elf_Scn **ret,
-			 GElf_Shdr *ret_sh)
-{
-	size_t names = 0;
-
-	if (elf_getshdrstrndx(elf, &names) != 0)
-		return false;
-	for (Elf_Scn *scn = elf_nextscn(elf, NULL); scn != NULL; scn = elf_nextscn(elf, scn)) {
-		GElf_Shdr sh;
-		const char *name;
-
-		if (gelf_getshdr(scn, &sh) == NULL || (want_addr != 0 && sh.sh_addr != want_addr))
-			continue;
-		name = elf_strptr(elf, names, sh.sh_name);
-		if (name == NULL || strcmp(name, want_name) != 0)
-			continue;
-		*ret = scn;
-		*ret_sh = sh;
-		return true;
-	}
-	return false;
-}
-
-static bool section_bytes(Elf_Scn *scn, const GElf_Shdr *sh, struct xb_cfi_section *ret)
-{
-	Elf_Data *data;
-
-	if (sh->sh_type == SHT_NOBITS)
-		return false;
-	if ((sh->sh_flags & SHF_COMPRESSED) != 0 && elf_compress(scn, 0, 0) < 0)
-		return false;
-	data = elf_rawdata(scn, NULL);
-	if (data == NULL || data->d_buf == NULL)
-		return false;
-	ret->data = data->d_buf;
-	ret->len = data->d_size;
-	ret->vaddr = sh->sh_addr;
-	return true;
 }
 
 /* Parse the header at @hdr_addr; true when it names .eh_frame (with or without a usable table). */
@@ -121,24 +81,19 @@ void xb_cfi_index_eh(Elf *elf, struct xb_cfi_index *ret)
 		if (gelf_getphdr(elf, (int)i, &ph) == NULL || ph.p_type != PT_GNU_EH_FRAME)
 			continue;
 		/* In a separate debug file the section is there without its bytes; the header lies. */
-		if (find_section(elf, ".eh_frame_hdr", ph.p_vaddr, &scn, &sh) &&
+		if (xb_section_find(elf, ".eh_frame_hdr", ph.p_vaddr, &scn, &sh) &&
 		    sh.sh_type == SHT_NOBITS)
 			return;
 		if (use_header(elf, ph.p_vaddr, ret))
 			return;
 	}
-	if (find_section(elf, ".eh_frame", 0, &scn, &sh))
-		(void)section_bytes(scn, &sh, &ret->sec);
+	(void)!xb_section_bytes(elf, ".eh_frame", &ret->sec.data, &ret->sec.len, &ret->sec.vaddr);
 }
 
 void xb_cfi_index_debug(Elf *elf, struct xb_cfi_index *ret)
 {
-	GElf_Shdr sh;
-	Elf_Scn *scn;
-
 	ret->sec.is_eh = false;
-	if (find_section(elf, ".debug_frame", 0, &scn, &sh))
-		(void)section_bytes(scn, &sh, &ret->sec);
+	(void)!xb_section_bytes(elf, ".debug_frame", &ret->sec.data, &ret->sec.len, &ret->sec.vaddr);
 }
 
 static int by_start(const void *a, const void *b)

@@ -233,52 +233,33 @@ static enum xb_dwexpr_status push_frame_base(struct machine *m, uint64_t add)
 	return push(m, base.value + add);
 }
 
+static const unsigned char *block_of(const Dwarf_Op *op)
+{
+	return (const unsigned char *)(uintptr_t)op->number2;
+}
+
 static enum xb_dwexpr_status push_entry_value(struct machine *m, const Dwarf_Op *op)
 {
-	Dwarf_Attribute sub;
-	Dwarf_Op *ops = NULL;
+	Dwarf_Op ops[XB_DWEXPR_MAX_OPS];
 	size_t n = 0;
 	uint64_t v = 0;
 
-	if (m->ctx->entry_value == NULL || m->ctx->attr == NULL)
+	if (m->ctx->entry_value == NULL)
 		return XB_DWEXPR_UNKNOWN;
-	if (dwarf_getlocation_attr(m->ctx->attr, op, &sub) != 0 ||
-	    dwarf_getlocation(&sub, &ops, &n) != 0)
-		return XB_DWEXPR_MALFORMED;
+	if (!xb_dwexpr_decode(block_of(op), op->number, 0, ops, &n))
+		return XB_DWEXPR_UNSUPPORTED;
 	if (!m->ctx->entry_value(m->ctx->entry_arg, ops, n, &v))
 		return XB_DWEXPR_UNKNOWN;
 	return push(m, v);
 }
 
-/* addrx and constx: the operand is an index into .debug_addr, which libdw resolves. */
-static enum xb_dwexpr_status push_indexed(struct machine *m, const Dwarf_Op *op)
-{
-	bool is_addr = op->atom == DW_OP_addrx || op->atom == DW_OP_GNU_addr_index;
-	Dwarf_Attribute attr;
-	Dwarf_Addr addr = 0;
-	Dwarf_Word word = 0;
-
-	if (m->ctx->attr == NULL || dwarf_getlocation_attr(m->ctx->attr, op, &attr) != 0)
-		return XB_DWEXPR_UNSUPPORTED;
-	if (is_addr ? dwarf_formaddr(&attr, &addr) != 0 : dwarf_formudata(&attr, &word) != 0)
-		return XB_DWEXPR_MALFORMED;
-	return push(m, is_addr ? addr + m->ctx->bias : word);
-}
-
 static enum xb_dwexpr_status implicit_value(struct machine *m, const Dwarf_Op *op)
 {
-	Dwarf_Block block = { 0 };
-	Dwarf_Attribute attr;
 	uint64_t v = 0;
 
-	if (m->ctx->attr == NULL)
+	if (op->number == 0 || op->number > sizeof(v))
 		return XB_DWEXPR_UNSUPPORTED;
-	memset(&attr, 0, sizeof(attr));
-	if (dwarf_getlocation_implicit_value(m->ctx->attr, op, &block) != 0)
-		return XB_DWEXPR_MALFORMED;
-	if (block.length == 0 || block.length > sizeof(v))
-		return XB_DWEXPR_UNSUPPORTED;
-	memcpy(&v, block.data, block.length);
+	memcpy(&v, block_of(op), op->number);
 	m->kind = XB_DWEXPR_VALUE;
 	m->done = true;
 	return push(m, v);
@@ -297,11 +278,6 @@ static enum xb_dwexpr_status run_other(struct machine *m, const Dwarf_Op *op)
 	switch (op->atom) {
 	case DW_OP_addr:
 		return push(m, op->number + m->ctx->bias);
-	case DW_OP_addrx:
-	case DW_OP_GNU_addr_index:
-	case DW_OP_constx:
-	case DW_OP_GNU_const_index:
-		return push_indexed(m, op);
 	case DW_OP_const1u ... DW_OP_consts:
 		return push(m, op->number);
 	case DW_OP_dup ... DW_OP_rot:
@@ -335,11 +311,15 @@ static enum xb_dwexpr_status run_other(struct machine *m, const Dwarf_Op *op)
 		return m->depth > 0 ? XB_DWEXPR_OK : XB_DWEXPR_MALFORMED;
 	case DW_OP_nop:
 		return XB_DWEXPR_OK;
-	case DW_OP_implicit_pointer:
-	case DW_OP_GNU_implicit_pointer:
-		return XB_DWEXPR_UNSUPPORTED;
-	default:
+	case DW_OP_and:
+	case DW_OP_div ... DW_OP_mul:
+	case DW_OP_or:
+	case DW_OP_plus:
+	case DW_OP_shl ... DW_OP_xor:
+	case DW_OP_eq ... DW_OP_ne:
 		return run_binary(m, op->atom);
+	default: /* typed values, other DIEs, thread-local storage */
+		return XB_DWEXPR_UNSUPPORTED;
 	}
 }
 

@@ -64,11 +64,14 @@ struct xb_dwexpr_ctx {
 };
 
 /**
- * Decode @len bytes into at most XB_DWEXPR_MAX_OPS operations.  Operands that refer to other sections
- * are not decoded (call-frame expressions have none).
+ * Decode @len bytes into at most XB_DWEXPR_MAX_OPS operations, in the form of libdw but for the blocks
+ * of DW_OP_entry_value, DW_OP_implicit_value and DW_OP_const_type: number2 is their host address,
+ * number their length, and @bytes must live as long as they are used.
+ * @offset_size  4 or 8, what references to other DIEs take; 0: there can be none (call-frame
+ * expressions).
  * @return false when an operation is cut, unknown, or there are too many.
  */
-XB_NODISCARD bool xb_dwexpr_decode(const unsigned char *bytes, size_t len,
+XB_NODISCARD bool xb_dwexpr_decode(const unsigned char *bytes, size_t len, unsigned offset_size,
 				   Dwarf_Op ops[XB_DWEXPR_MAX_OPS], size_t *ret_n);
 
 /**

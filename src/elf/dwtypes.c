@@ -67,10 +67,15 @@ static void answer(struct pass *p, struct question *q, const struct answer *a)
 	if (w->status == XB_DWTYPES_CONFLICT ||
 	    (w->status == a->status && w->value == a->value && w->width == a->width))
 		return;
-	w->why = xb_arena_printf(
-		p->arena, "%s differs between units: offset %llu width %llu, and in %s %llu width %llu",
-		w->name, (unsigned long long)w->value, (unsigned long long)w->width, unit_name(p),
-		(unsigned long long)a->value, (unsigned long long)a->width);
+	if (w->kind == XB_DWTYPES_VARIABLE)
+		w->why = xb_arena_printf(p->arena, "%s is not one variable: %s has another", w->name,
+					 unit_name(p));
+	else
+		w->why = xb_arena_printf(
+			p->arena,
+			"%s differs between units: %llu width %llu, and in %s %llu width %llu", w->name,
+			(unsigned long long)w->value, (unsigned long long)w->width, unit_name(p),
+			(unsigned long long)a->value, (unsigned long long)a->width);
 	p->oom |= w->why == NULL;
 	w->status = XB_DWTYPES_CONFLICT;
 	w->value = w->width = 0;

@@ -22,18 +22,12 @@ static inline bool load(const struct xb_stack_slice *stack, struct xb_mem *mem, 
 	return mem != NULL && xb_mem_try(mem, addr, ret, sizeof(*ret)) == sizeof(*ret);
 }
 
-/* The last checks, common to both forms of rows. */
-static enum xb_step finish(const struct xb_cfi_row *row, struct xb_regs *next, struct xb_regs *regs)
+/* A CFA that cannot be: not above the stack pointer, or not where a call can have left it. */
+static inline bool is_bad(const struct xb_cfi_row *row, const struct xb_regs *regs, xb_addr cfa)
 {
-	uint64_t cfa = next->r[XB_REG_RSP];
-
-	if ((row->flags & XB_CFI_SIGNAL) == 0 &&
-	    ((xb_regs_has(regs, XB_REG_RSP) && cfa <= regs->r[XB_REG_RSP]) || (cfa & 7) != 0))
-		return XB_STEP_BAD;
-	if (next->r[XB_REG_RIP] == 0)
-		return XB_STEP_END;
-	*regs = *next;
-	return XB_STEP_OK;
+	if ((row->flags & XB_CFI_SIGNAL) != 0)
+		return false;
+	return (cfa & 7) != 0 || (xb_regs_has(regs, XB_REG_RSP) && cfa <= regs->r[XB_REG_RSP]);
 }
 
 static enum xb_step from_status(enum xb_dwexpr_status st)
@@ -52,7 +46,7 @@ static enum xb_step evaluate(const struct xb_cfi_rule *rule, const struct xb_dwe
 	enum xb_dwexpr_status st;
 	size_t n;
 
-	if (!xb_dwexpr_decode(rule->expr, rule->len, ops, &n))
+	if (!xb_dwexpr_decode(rule->expr, rule->len, 0, ops, &n))
 		return XB_STEP_BAD;
 	st = xb_dwexpr_run(ctx, ops, n, 0, push, &res);
 	if (st != XB_DWEXPR_OK)
@@ -109,6 +103,20 @@ static enum xb_step apply_rule(const struct xb_cfi_rule *rule, unsigned reg,
 	return XB_STEP_OK;
 }
 
+enum xb_step xb_unwind_cfa(const struct xb_cfi_row *row, const struct xb_regs *regs,
+			   const struct xb_stack_slice *stack, struct xb_mem *mem, xb_addr *ret)
+{
+	struct xb_dwexpr_ctx ctx = { .regs = regs, .stack = stack, .mem = mem };
+	struct xb_cfi_rule rule = xb_cfi_row_cfa(row);
+
+	if (rule.kind == XB_CFI_RULE_EXPR)
+		return evaluate(&rule, &ctx, NULL, ret);
+	if (!xb_regs_has(regs, rule.reg))
+		return XB_STEP_BAD;
+	*ret = regs->r[rule.reg] + (uint64_t)rule.off;
+	return XB_STEP_OK;
+}
+
 static enum xb_step step_general(const struct xb_cfi_row *row, struct xb_regs *regs,
 				 const struct xb_stack_slice *stack, struct xb_mem *mem)
 {
@@ -118,15 +126,9 @@ static enum xb_step step_general(const struct xb_cfi_row *row, struct xb_regs *r
 	enum xb_step st;
 	xb_addr cfa;
 
-	if (full->cfa.kind == XB_CFI_RULE_EXPR) {
-		st = evaluate(&full->cfa, &ctx, NULL, &cfa);
-		if (st != XB_STEP_OK)
-			return st;
-	} else {
-		if (!xb_regs_has(regs, full->cfa.reg))
-			return XB_STEP_BAD;
-		cfa = regs->r[full->cfa.reg] + (uint64_t)full->cfa.off;
-	}
+	st = xb_unwind_cfa(row, regs, stack, mem, &cfa);
+	if (st != XB_STEP_OK)
+		return st;
 	for (unsigned reg = 0; reg < XB_REG_COUNT; reg++) {
 		st = apply_rule(&full->reg[reg], reg, &ctx, cfa, &next);
 		if (st != XB_STEP_OK)
@@ -134,37 +136,48 @@ static enum xb_step step_general(const struct xb_cfi_row *row, struct xb_regs *r
 	}
 	if (!xb_regs_has(&next, XB_REG_RIP) || !xb_regs_has(&next, XB_REG_RSP))
 		return XB_STEP_BAD;
-	return finish(row, &next, regs);
+	if (is_bad(row, regs, next.r[XB_REG_RSP]))
+		return XB_STEP_BAD;
+	if (next.r[XB_REG_RIP] == 0)
+		return XB_STEP_END;
+	*regs = next;
+	return XB_STEP_OK;
 }
 
 enum xb_step xb_unwind_step(const struct xb_cfi_row *row, struct xb_regs *regs,
 			    const struct xb_stack_slice *stack, struct xb_mem *mem)
 {
-	struct xb_regs next;
+	uint64_t word[XB_CFI_SAVED_COUNT];
+	uint32_t valid = regs->valid & CALLEE_SAVED;
 	xb_addr cfa;
 
-	if ((row->flags & XB_CFI_OUTERMOST) != 0)
-		return XB_STEP_END;
-	if ((row->flags & XB_CFI_GENERAL) != 0)
-		return step_general(row, regs, stack, mem);
-	if (!xb_regs_has(regs, row->cfa_reg))
+	if ((row->flags & (XB_CFI_OUTERMOST | XB_CFI_GENERAL)) != 0)
+		return (row->flags & XB_CFI_OUTERMOST) != 0 ? XB_STEP_END
+							    : step_general(row, regs, stack, mem);
+	if (!xb_regs_has(regs, row->cfa_reg) || row->save[XB_CFI_RA] <= XB_CFI_UNDEFINED)
 		return XB_STEP_BAD;
 	cfa = regs->r[row->cfa_reg] + (uint64_t)(int64_t)row->cfa_off;
-	next = *regs;
-	next.valid &= CALLEE_SAVED;
+	/* All is read before anything is written: a fault leaves the frame as it was. */
 	for (unsigned i = 0; i < XB_CFI_SAVED_COUNT; i++) {
 		int16_t save = row->save[i];
 
-		if (save == XB_CFI_SAME)
-			continue;
-		if (save == XB_CFI_UNDEFINED) {
-			next.valid &= ~(1U << xb_cfi_saved_reg[i]);
-			continue;
+		if (save > XB_CFI_UNDEFINED) {
+			if (!load(stack, mem, cfa + (uint64_t)(int64_t)save, &word[i]))
+				return XB_STEP_FAULT;
+			valid |= 1U << xb_cfi_saved_reg[i];
+		} else if (save == XB_CFI_UNDEFINED) {
+			valid &= ~(1U << xb_cfi_saved_reg[i]);
 		}
-		if (!load(stack, mem, cfa + (uint64_t)(int64_t)save, &next.r[xb_cfi_saved_reg[i]]))
-			return XB_STEP_FAULT;
-		next.valid |= 1U << xb_cfi_saved_reg[i];
 	}
-	xb_regs_set(&next, XB_REG_RSP, cfa);
-	return finish(row, &next, regs);
+	if (is_bad(row, regs, cfa))
+		return XB_STEP_BAD;
+	if (word[XB_CFI_RA] == 0)
+		return XB_STEP_END;
+	for (unsigned i = 0; i < XB_CFI_SAVED_COUNT; i++) {
+		if (row->save[i] > XB_CFI_UNDEFINED)
+			regs->r[xb_cfi_saved_reg[i]] = word[i];
+	}
+	regs->r[XB_REG_RSP] = cfa;
+	regs->valid = valid | 1U << XB_REG_RSP;
+	return XB_STEP_OK;
 }

@@ -53,9 +53,14 @@ static inline xb_addr xb_unwind_pc(const struct xb_regs *regs, bool exact)
  * @return OK with @regs advanced; otherwise @regs is untouched.  BAD covers: a CFA that is not above
  * rsp (except out of a signal frame, which may have had its own stack) or not a multiple of 8, so a
  *         chain of OK never visits a frame twice.
- * Cost: about 10 ns for compact rows in the slice, 0.1-0.5 us for expressions, a remote read for @mem.
+ * Cost: 10 to 40 ns for compact rows in the slice (by the number of registers saved), 0.1-0.5 us for
+ * expressions, a remote read for @mem.
  */
 enum xb_step xb_unwind_step(const struct xb_cfi_row *row, struct xb_regs *regs,
 			    const struct xb_stack_slice *stack, struct xb_mem *mem);
+
+/** The CFA of a frame alone.  OK, FAULT or BAD as above; never END. */
+enum xb_step xb_unwind_cfa(const struct xb_cfi_row *row, const struct xb_regs *regs,
+			   const struct xb_stack_slice *stack, struct xb_mem *mem, xb_addr *ret);
 
 #endif

@@ -1,5 +1,6 @@
 #include "sample/mixed_impl.h"
 
+#include "base/rd.h"
 #include "elf/symbols.h"
 
 #include <stdlib.h>
@@ -191,6 +192,28 @@ static bool in_erlang(struct xb_mixer *m, struct mixed_item *it)
 	return true;
 }
 
+/*
+ * A light BIF is called through a shared fragment, which keeps the address of the calling instruction in the scheduler's
+ * register structure; that lies on the C stack, so the kernel's copy holds it as it was.  0 when it cannot be told.
+ * Mirrors erts/emulator/beam/jit/x86/instr_bif.cpp:emit_call_light_bif_shared().
+ */
+static xb_addr light_bif_caller(const struct xb_mixer *m, const struct mixed_item *it,
+				const struct xb_jitrange *fragment)
+{
+	const struct xb_raw_sample *raw = it->raw;
+	xb_addr slot, pc;
+
+	if (fragment == NULL || it->out.sched == NULL ||
+	    strcmp(fragment->name, "global::call_light_bif_shared") != 0 ||
+	    !xb_layout_has(&m->vm->layout, XB_F_SchedulerRegisters_tmp_mem))
+		return 0;
+	slot = it->out.sched->registers + xb_layout_at(&m->vm->layout, XB_F_SchedulerRegisters_tmp_mem);
+	if (slot < raw->stack_addr || slot - raw->stack_addr + 8 > raw->stack_len)
+		return 0;
+	pc = xb_load64(raw->stack, (size_t)(slot - raw->stack_addr));
+	return xb_code_holds(m->vm, pc) ? pc : 0;
+}
+
 /* C code below a JIT: @regs is the state at the return into Erlang code. */
 static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs)
 {
@@ -211,6 +234,9 @@ static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb
 	set_proc(m, it, c_p);
 	if (!xb_mixer_push(m, it, fragment != NULL ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, ra - 1,
 			   false))
+		return false;
+	it->caller = light_bif_caller(m, it, fragment);
+	if (it->caller != 0 && !xb_mixer_push(m, it, XB_MIXED_ERLANG, it->caller, false))
 		return false;
 	if (it->proc == UINT32_MAX)
 		return true;

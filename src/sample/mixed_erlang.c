@@ -15,6 +15,22 @@ static bool fragment_top(struct xb_mixer *m, struct mixed_item *it, const uint64
 	return xb_mixer_push(m, it, XB_MIXED_ERLANG, words[0] - 1, later);
 }
 
+/*
+ * When the caller is known already, its own return address comes first on a stack of the same moment: frames up to that
+ * function are the ones already there, or of another moment.  Returns how many to leave out.
+ */
+static size_t known_caller(struct xb_mixer *m, const struct mixed_item *it)
+{
+	const struct xb_function *caller =
+		it->caller == 0 ? NULL : xb_code_find(m->vm, it->caller, NULL);
+
+	for (size_t i = 0; caller != NULL && i < m->scratch.len; i++) {
+		if (xb_code_find(m->vm, m->scratch.data[i].pc, NULL) == caller)
+			return i + 1;
+	}
+	return 0;
+}
+
 bool xb_mixer_erlang(struct xb_mixer *m, struct mixed_item *it, xb_addr pc, const uint64_t *words,
 		     size_t n, bool later)
 {
@@ -33,7 +49,7 @@ bool xb_mixer_erlang(struct xb_mixer *m, struct mixed_item *it, xb_addr pc, cons
 	m->scratch.len = 0;
 	if (!xb_stack_frames(m->vm, &stack, &m->scratch, &scan))
 		return false;
-	for (size_t i = 0; i < m->scratch.len; i++) {
+	for (size_t i = known_caller(m, it); i < m->scratch.len; i++) {
 		if (!xb_mixer_push(m, it, XB_MIXED_ERLANG, m->scratch.data[i].pc, later))
 			return false;
 	}

@@ -71,7 +71,7 @@ struct self_image *self_images_find(struct self_images *images, xb_addr pc)
 	return NULL;
 }
 
-void self_stack_from(const struct ucontext_t *uc, size_t max, struct self_stack *ret)
+static void from_context(const struct ucontext_t *uc, size_t max, struct self_stack *ret)
 {
 	static const uint8_t greg[XB_REG_COUNT] = {
 		REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
@@ -95,6 +95,14 @@ void self_stack_from(const struct ucontext_t *uc, size_t max, struct self_stack 
 		abort();
 	copy_raw(ret->copy, (const unsigned char *)sp, max);
 	ret->slice = (struct xb_stack_slice){ .addr = sp, .bytes = ret->copy, .len = max };
+}
+
+__attribute__((noinline)) void self_stack_take(size_t max, struct self_stack *ret)
+{
+	ucontext_t uc;
+
+	getcontext(&uc);
+	from_context(&uc, max, ret);
 }
 
 void self_stack_free(struct self_stack *stack)

@@ -26,22 +26,15 @@ void self_images_open(struct self_images *ret);
 void self_images_close(struct self_images *images);
 struct self_image *self_images_find(struct self_images *images, xb_addr pc);
 
-/* Registers as getcontext() gives them and the stack from there up to @max bytes, copied. */
+/* Registers, and a copy of the stack from there up to @max bytes, as they are inside self_stack_take().
+ */
 struct self_stack {
 	struct xb_regs regs;
 	struct xb_stack_slice slice;
 	unsigned char *copy;
 };
 
-#define self_stack_take(ret, max)                                                                      \
-	do {                                                                                           \
-		ucontext_t self_uc;                                                                    \
-		getcontext(&self_uc);                                                                  \
-		self_stack_from(&self_uc, (max), (ret));                                               \
-	} while (0)
-
-struct ucontext_t;
-void self_stack_from(const struct ucontext_t *uc, size_t max, struct self_stack *ret);
+void self_stack_take(size_t max, struct self_stack *ret);
 void self_stack_free(struct self_stack *stack);
 
 #endif
