@@ -229,9 +229,9 @@ static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb
 	}
 	m->stats.c++;
 	it->out.mode = XB_MIXED_IN_C;
-	if (!role(m, XB_R_c_p, m->opts.force.c_p, regs, &c_p) && it->out.sched != NULL)
-		c_p = xb_sched_current(m->vm, it->out.sched);
-	set_proc(m, it, c_p);
+	/* Without the register there is no process: what the scheduler runs by now may be another one. */
+	if (role(m, XB_R_c_p, m->opts.force.c_p, regs, &c_p))
+		set_proc(m, it, c_p);
 	if (!xb_mixer_push(m, it, fragment != NULL ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, ra - 1,
 			   false))
 		return false;
