@@ -3,7 +3,7 @@
 #   awk -f gen_layout.awk -v what=header fields.tab > fields.gen.h
 #   awk -f gen_layout.awk -v what=tables fields.tab otp-25.tab otp-25-jit.tab ... > tables.gen.c
 #
-# fields.tab comes first, a table before those that inherit from it.  Every contradiction is an error on stderr as
+# Without "what" both are printed.  fields.tab comes first, a table before those that inherit from it.  Every contradiction is an error on stderr as
 # file:line: message, and no output can be trusted then (exit 1).  Portable awk.
 
 function fail(msg) {
@@ -158,7 +158,7 @@ function all_tables(    i, t) {
 }
 
 END {
-    if (!failed && what == "header") header()
-    if (!failed && what == "tables") all_tables()
+    if (!failed && what != "tables") header()
+    if (!failed && what != "header") all_tables()
     exit failed
 }

@@ -72,7 +72,9 @@ const char *xb_layout_size_type(enum xb_layout_size s);
 /** The live check that proves a field, for messages; static. */
 const char *xb_layout_field_check(enum xb_layout_field f);
 
+/** "table", "DWARF", …; static. */
 const char *xb_provenance_name(enum xb_provenance from);
+/** "jit" or "emu", as the VM itself says; static. */
 const char *xb_flavor_name(enum xb_flavor flavor);
 
 /**

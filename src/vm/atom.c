@@ -10,6 +10,7 @@
 enum {
 	SEG_BITS = 10, /* INDEX_PAGE_SHIFT, erts/emulator/beam/index.h */
 	SEG_ATOMS = 1 << SEG_BITS,
+	SEG_BYTES = 8 * SEG_ATOMS,
 	MAX_ATOM_BYTES = 4 * 255, /* MAX_ATOM_SZ_LIMIT */
 	MAX_ATOM_STRUCT = 64,
 };
@@ -151,7 +152,7 @@ static void read_names(struct xb_vm *vm, struct segment *seg, const struct pendi
 static void load_segment(struct xb_vm *vm, uint32_t seg_no, struct segment *seg)
 {
 	xb_addr table = vm->roots.at[XB_ROOT_ATOM_TABLE].addr, seg_table, addr;
-	uint64_t *ptrs = malloc(SEG_ATOMS * sizeof(*ptrs));
+	uint64_t *ptrs = malloc(SEG_BYTES);
 	struct pending *todo = malloc(SEG_ATOMS * sizeof(*todo));
 	xb_addr at = table + xb_layout_at(&vm->layout, XB_F_IndexTable_seg_table);
 	size_t n;
@@ -160,7 +161,7 @@ static void load_segment(struct xb_vm *vm, uint32_t seg_no, struct segment *seg)
 		goto out;
 	if (xb_mem_try(vm->mem, at, &seg_table, 8) < 8 ||
 	    xb_mem_try(vm->mem, seg_table + 8 * (uint64_t)seg_no, &addr, 8) < 8 || addr == 0 ||
-	    xb_mem_try(vm->mem, addr, ptrs, SEG_ATOMS * 8) < SEG_ATOMS * 8)
+	    xb_mem_try(vm->mem, addr, ptrs, SEG_BYTES) < SEG_BYTES)
 		goto out;
 	n = read_structs(vm, seg_no, ptrs, seg->had, todo);
 	read_names(vm, seg, todo, n);
