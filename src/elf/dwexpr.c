@@ -235,7 +235,7 @@ static enum xb_dwexpr_status push_frame_base(struct machine *m, uint64_t add)
 
 static const unsigned char *block_of(const Dwarf_Op *op)
 {
-	return (const unsigned char *)(uintptr_t)op->number2;
+	return (const unsigned char *)(uintptr_t)op->number2; // NOLINT(performance-no-int-to-ptr)
 }
 
 static enum xb_dwexpr_status push_entry_value(struct machine *m, const Dwarf_Op *op)

@@ -80,7 +80,7 @@ XB_NODISCARD bool xb_dwexpr_decode(const unsigned char *bytes, size_t len, unsig
  * an operation, at most XB_DWEXPR_MAX_STEPS of them; no allocation.
  */
 enum xb_dwexpr_status xb_dwexpr_run(const struct xb_dwexpr_ctx *ctx, const Dwarf_Op *ops, size_t n,
-				    size_t from, const uint64_t *push, struct xb_dwexpr_result *ret);
+				    size_t from, const uint64_t *first, struct xb_dwexpr_result *ret);
 
 /** @size bytes (1..8) at @addr as a little-endian word: from the slice, else from @mem.  False:
  * unreadable. */

@@ -112,13 +112,9 @@ void xb_mixer_destroy(struct xb_mixer *m)
 {
 	if (m == NULL)
 		return;
-	for (size_t i = 0; i < m->cfi_of.cap; i++) {
-		const struct xb_map_slot *slot = &m->cfi_of.slots[i];
-
-		if (slot->used && slot->value > 1)
-			xb_cfi_destroy((struct xb_cfi *)(uintptr_t)
-					       slot->value); // NOLINT(performance-no-int-to-ptr)
-	}
+	for (size_t i = 0; i < m->cfis.len; i++)
+		xb_cfi_destroy(m->cfis.data[i]);
+	mixed_cfis_deinit(&m->cfis);
 	xb_sites_destroy(m->sites);
 	xb_jitlist_deinit(&m->jit);
 	xb_map_deinit(&m->sched_of_tid);

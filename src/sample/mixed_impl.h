@@ -30,7 +30,7 @@ struct mixed_item {
 	size_t n;
 	enum mixed_want want;
 	xb_addr E;
-	xb_addr pc;               /* Erlang pc known without the stack (interpreter's I); 0 none */
+	xb_addr pc;     /* Erlang pc known without the stack (interpreter's I); 0 none */
 	xb_addr caller; /* Erlang caller known exactly though its return address is on the stack; 0 none */
 	uint32_t proc;            /* index into mixer.procs, UINT32_MAX none */
 	size_t words_at, n_words; /* in mixer.words, after the read */
@@ -44,6 +44,7 @@ struct mixed_proc {
 	bool ok;
 };
 
+XB_VEC(mixed_cfis, struct xb_cfi *); /* NULL: the image has none that can be used */
 XB_VEC(mixed_items, struct mixed_item);
 XB_VEC(mixed_procs, struct mixed_proc);
 
@@ -55,9 +56,10 @@ struct xb_mixer {
 	struct xb_sites *sites;
 	struct xb_jitlist jit; /* empty: interpreter */
 	bool has_jit;
-	struct xb_map sched_of_tid;         /* tid -> index in s->scheds.list, plus one */
-	xb_addr *c_stack_low;               /* of each scheduler: where its C stack ends */
-	struct xb_map cfi_of;               /* object pointer -> struct xb_cfi * */
+	struct xb_map sched_of_tid; /* tid -> index in s->scheds.list, plus one */
+	xb_addr *c_stack_low;       /* of each scheduler: where its C stack ends */
+	struct xb_map cfi_of;       /* object pointer -> index in cfis, plus one */
+	struct mixed_cfis cfis;
 	xb_addr loop_start[4], loop_end[4]; /* pieces of process_main() of the interpreter */
 	size_t n_loops;
 	/* Of the batch. */

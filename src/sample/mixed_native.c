@@ -6,25 +6,16 @@
 
 enum { MAX_NATIVE = 256 };
 
-/* Rows of the object that holds @pc; made on first use. */
-static struct xb_cfi *cfi_of(struct xb_mixer *m, struct xb_object *o)
+static struct xb_cfi *open_cfi(struct xb_mixer *m, struct xb_object *o)
 {
-	uint64_t *known = xb_map_at(&m->cfi_of, (uintptr_t)o);
-	struct xb_image *image;
+	struct xb_image *image, *debug = NULL;
 	struct xb_symbols *symbols;
-	struct xb_image *debug = NULL;
 	struct xb_cfi *cfi = NULL;
-	struct xb_error *err;
+	struct xb_error *err = xb_object_image(o, &image);
 
-	if (known == NULL)
-		return NULL;
-	if (*known != 0)
-		return (struct xb_cfi
-				*)(uintptr_t)(*known == 1
-						      ? 0
-						      : *known); // NOLINT(performance-no-int-to-ptr)
-	err = xb_object_image(o, &image);
-	if (err == NULL && xb_object_symbols(o, &symbols) == NULL)
+	if (err == NULL)
+		err = xb_object_symbols(o, &symbols);
+	if (err == NULL)
 		debug = xb_symbols_debug_image(symbols);
 	if (err == NULL)
 		err = xb_cfi_create(xb_image_elf(image), debug == NULL ? NULL : xb_image_elf(debug),
@@ -34,9 +25,23 @@ static struct xb_cfi *cfi_of(struct xb_mixer *m, struct xb_object *o)
 			xb_error_message(err));
 		xb_error_destroy(err);
 	}
-	known = xb_map_at(&m->cfi_of, (uintptr_t)o);
-	*known = cfi == NULL ? 1 : (uintptr_t)cfi;
 	return cfi;
+}
+
+/* Rows of an object; made on first use. */
+static struct xb_cfi *cfi_of(struct xb_mixer *m, struct xb_object *o)
+{
+	uint64_t *known = xb_map_at(&m->cfi_of, (uintptr_t)o);
+
+	if (known == NULL)
+		return NULL;
+	if (*known == 0) {
+		if (!mixed_cfis_push(&m->cfis, NULL))
+			return NULL;
+		*known = m->cfis.len;
+		m->cfis.data[*known - 1] = open_cfi(m, o);
+	}
+	return m->cfis.data[*known - 1];
 }
 
 static const struct xb_cfi_row *row_of(struct xb_mixer *m, xb_addr pc)

@@ -60,9 +60,10 @@ static x86_reg role(const struct xb_sites *s, enum xb_layout_reg r)
 		X86_REG_RBP, X86_REG_RSP, X86_REG_R8,  X86_REG_R9,  X86_REG_R10, X86_REG_R11,
 		X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15,
 	};
-	int n = s->vm->layout.reg[r];
+	/* -1, for a role without a register, is beyond the end as well. */
+	size_t n = (uint8_t)s->vm->layout.reg[r];
 
-	return n >= 0 && (size_t)n < XB_ARRAY_LEN(regs) ? regs[n] : X86_REG_INVALID;
+	return n < XB_ARRAY_LEN(regs) ? regs[n] : X86_REG_INVALID;
 }
 
 /* "mov rsp, E_saved" or "mov rsp, [c_p + stop]", decided by the instruction in s->insn. */

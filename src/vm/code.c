@@ -91,14 +91,18 @@ static struct xb_error *read_state(struct xb_vm *vm, struct code_state *ret)
 	return NULL;
 }
 
+static bool same_state(const struct code_state *a, const struct code_state *b)
+{
+	return a->active == b->active && a->modules == b->modules && a->n == b->n &&
+	       a->jit_first == b->jit_first;
+}
+
 struct xb_error *xb_code_is_stale(struct xb_vm *vm, bool *ret)
 {
-	const struct code_state *old = &vm->code->state;
 	struct code_state now;
 
 	XB_TRY(read_state(vm, &now));
-	*ret = now.active != old->active || now.modules != old->modules || now.n != old->n ||
-	       now.jit_first != old->jit_first;
+	*ret = !same_state(&now, &vm->code->state);
 	return NULL;
 }
 
@@ -190,7 +194,7 @@ struct xb_error *xb_code_refresh(struct xb_vm *vm, bool *changed)
 		XB_TRY(read_state(vm, &s));
 		XB_TRY(read_ranges(vm, &s, &modules, &n));
 		XB_TRY(read_state(vm, &again));
-		if (memcmp(&s, &again, sizeof(s)) == 0 || tries == 8)
+		if (same_state(&s, &again) || tries == 8)
 			break;
 		free(modules);
 	}
