@@ -19,6 +19,7 @@ static struct xb_error *open_session(struct map_job *job)
 	if (o->target_opts.debug_dirs.n > 0)
 		so.debug_dir = o->target_opts.debug_dirs.items[0];
 	XB_TRY(xb_session_open(&so, &job->session));
+	job->attach_ns = map_now_ns() - job->started_ns;
 	XB_TRY(xb_session_explain(job->session, xb_proc_status(job->session->proc.pid, &job->process)));
 	if (o->target.kind != XB_TARGET_PID)
 		map_job_say(job, "%s", job->session->how);
