@@ -64,10 +64,17 @@ static struct xb_error *format(struct map_job *job, struct xb_str *out)
 struct xb_error *map_job_text(struct map_job *job, bool *ret_changed)
 {
 	xb_cleanup(xb_str_deinit) struct xb_str text = XB_STR_INIT;
+	uint64_t start, read;
 
+	start = map_now_ns();
 	if (job->list.len == 0)
 		XB_TRY(xb_jitlist_read(job->session->vm, NULL, &job->list));
+	read = map_now_ns();
 	XB_TRY(xb_codecheck(job->session->vm, &job->list, &job->check));
+	if (job->writes == 0) {
+		job->list_ns = read - start;
+		job->check_ns = map_now_ns() - read;
+	}
 	XB_TRY(format(job, &text));
 	*ret_changed = job->writes == 0 || text.len != job->text.len ||
 		       (text.len > 0 && memcmp(text.data, job->text.data, text.len) != 0);

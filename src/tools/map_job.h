@@ -22,7 +22,8 @@ struct map_job {
 	struct xb_str text; /* the map as it was written last */
 	struct xb_perfmap_stats stats;
 	size_t functions, fragments;
-	uint64_t started_ns, took_ns; /* until the first map was complete */
+	uint64_t started_ns;
+	uint64_t attach_ns, list_ns, check_ns, took_ns; /* phases of the first map; took: all of it */
 	unsigned writes;
 };
 

@@ -70,7 +70,11 @@ static void say_health(struct xb_report *r, const struct map_job *job)
 			 xb_cell_bool(l->cut));
 	xb_report_health(r, "moving", l->moving || c->moving ? "code was being loaded meanwhile" : NULL,
 			 XB_KIND_BOOL, xb_cell_bool(l->moving || c->moving));
-	xb_report_health(r, "duration_ns", "%", XB_KIND_DURATION_NS, xb_cell_uint(job->took_ns));
+	xb_report_health(r, "attach_ns", "attached in %", XB_KIND_DURATION_NS,
+			 xb_cell_uint(job->attach_ns));
+	xb_report_health(r, "list_ns", NULL, XB_KIND_DURATION_NS, xb_cell_uint(job->list_ns));
+	xb_report_health(r, "check_ns", NULL, XB_KIND_DURATION_NS, xb_cell_uint(job->check_ns));
+	xb_report_health(r, "duration_ns", "total %", XB_KIND_DURATION_NS, xb_cell_uint(job->took_ns));
 }
 
 struct xb_error *map_job_report(struct map_job *job)

@@ -1,13 +1,63 @@
+#include "os/find.h"
 #include "out/perfmap_file.h"
 #include "tools/map_job.h"
 
 #include <stdio.h>
 #include <string.h>
 
+/* Told from the executable alone: whatever else keeps us from attaching to an interpreter does not matter. */
+static struct xb_error *identify(const char *target, struct xb_arena *arena, pid_t *ret_pid,
+				 struct xb_identity *ret)
+{
+	xb_cleanup(xb_loaded_cleanup) struct xb_loaded *loaded = NULL;
+	struct xb_loaded_opts opts = { 0 };
+	struct xb_object *program;
+	struct xb_image *image;
+	struct xb_maps maps;
+	const char *how;
+
+	XB_TRY(xb_find_target(arena, target, ret_pid, &how));
+	opts.pid = *ret_pid;
+	XB_TRY(xb_proc_maps(*ret_pid, arena, &maps));
+	XB_TRY(xb_loaded_create(&opts, &loaded));
+	XB_TRY(xb_loaded_refresh(loaded, &maps));
+	program = xb_loaded_main(loaded);
+	if (program == NULL)
+		return xb_errorf(XB_ERR_NOT_BEAM, "no program");
+	XB_TRY(xb_object_image(program, &image));
+	return xb_identify(image, ret);
+}
+
+static struct xb_error *interpreter(pid_t pid)
+{
+	return xb_errorf(XB_ERR_UNSUPPORTED,
+			 "nothing to map: process %d runs the interpreter, which makes no machine code",
+			 (int)pid);
+}
+
+/* @err kept us from attaching. */
+static struct xb_error *explain(struct map_job *job, const char *target, struct xb_error *err)
+{
+	struct xb_identity id = { 0 };
+	struct xb_error *unknown;
+	pid_t pid = 0;
+
+	if (xb_tool_exit_code(err) != XB_EXIT_UNSUPPORTED)
+		return err;
+	unknown = identify(target, &job->run->arena, &pid, &id);
+	if (unknown != NULL || id.flavor == XB_FLAVOR_JIT) {
+		xb_error_destroy(unknown);
+		return err;
+	}
+	xb_error_destroy(err);
+	return interpreter(pid);
+}
+
 static struct xb_error *open_session(struct map_job *job)
 {
 	const struct map_opts *o = job->opts;
 	struct xb_session_opts so = { .log = &job->run->log };
+	struct xb_error *err;
 
 	if (o->target.kind == XB_TARGET_PID) {
 		so.target = xb_arena_printf(&job->run->arena, "%d", o->target.pid);
@@ -18,15 +68,15 @@ static struct xb_error *open_session(struct map_job *job)
 	}
 	if (o->target_opts.debug_dirs.n > 0)
 		so.debug_dir = o->target_opts.debug_dirs.items[0];
-	XB_TRY(xb_session_open(&so, &job->session));
+	err = xb_session_open(&so, &job->session);
+	if (err != NULL)
+		return explain(job, so.target, err);
+	job->attach_ns = map_now_ns() - job->started_ns;
 	XB_TRY(xb_session_explain(job->session, xb_proc_status(job->session->proc.pid, &job->process)));
 	if (o->target.kind != XB_TARGET_PID)
 		map_job_say(job, "%s", job->session->how);
 	if (job->session->vm->id.flavor != XB_FLAVOR_JIT)
-		return xb_errorf(
-			XB_ERR_UNSUPPORTED,
-			"nothing to map: process %d runs the interpreter, which makes no machine code",
-			(int)job->session->proc.pid);
+		return interpreter(job->session->proc.pid);
 	return NULL;
 }
 

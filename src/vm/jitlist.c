@@ -11,29 +11,18 @@
 #include "vm/jitlist.h"
 
 #include "base/rd.h"
-#include "base/vec.h"
-#include "vm/jitlist_parse.h"
+#include "vm/jitlist_read.h"
 #include "vm/vm.h"
 
 #include <stdlib.h>
 
 enum {
-	NODE_BYTES = 32,
-	BATCH = 256,      /* entries read at a time */
 	CHECK_BATCH = 64, /* entries compared at a time */
 	TRIES = 8,
 	DEFAULT_ENTRIES = 1000000,
 	DEFAULT_BYTES = 256 << 20,
-	MAX_ENTRY_BYTES = 64 << 20,
 	HEAD_BYTES = 64, /* compared to tell whether an entry is still the same */
 };
-
-struct node {
-	xb_addr addr, next, symfile;
-	uint64_t size;
-};
-
-XB_VEC(nodes, struct node);
 
 static struct xb_error *read_state(struct xb_vm *vm, struct xb_jitlist_state *ret)
 {
@@ -80,63 +69,18 @@ void xb_jitlist_deinit(struct xb_jitlist *list)
 	*list = (struct xb_jitlist)XB_JITLIST_INIT;
 }
 
-/* How a walk ended. */
-enum walk_end {
-	WALK_WHOLE,  /* at @stop, or at the end of the list when there is no @stop */
-	WALK_MISSED, /* at the end of the list, without meeting @stop */
-	WALK_TORN,   /* at something that is no entry, or that leads elsewhere */
-	WALK_LIMIT,
-};
-
-/*
- * From @first down to @stop (0: to the end), newest first.  An entry reached a second time has to have been reached
- * from the same one as before, so going back over prev a cycle can only close at @first.
- */
-static struct xb_error *walk(struct xb_vm *vm, xb_addr first, xb_addr stop, size_t limit,
-			     struct nodes *ret, enum walk_end *ret_end)
-{
-	unsigned char raw[NODE_BYTES];
-	xb_addr from = 0;
-
-	*ret_end = WALK_WHOLE;
-	for (xb_addr at = first; at != stop; from = at, at = ret->data[ret->len - 1].next) {
-		struct xb_io io = { .addr = at, .len = sizeof(raw), .buf = raw };
-
-		if (at == 0) {
-			*ret_end = WALK_MISSED;
-			break;
-		}
-		if (ret->len == limit) {
-			*ret_end = WALK_LIMIT;
-			break;
-		}
-		XB_TRY(xb_mem_readv(vm->mem, &io, 1));
-		if (at % 8 != 0 || io.got < io.len ||
-		    (from != 0 && (at == first || xb_load64(raw, 8) != from))) {
-			*ret_end = WALK_TORN;
-			break;
-		}
-		if (!nodes_push(ret, (struct node){ .addr = at,
-						    .next = xb_load64(raw, 0),
-						    .symfile = xb_load64(raw, 16),
-						    .size = xb_load64(raw, 24) }))
-			return xb_error_nomem();
-	}
-	return NULL;
-}
-
 /* Whether @n entries are what they were when they were read. */
 static struct xb_error *still_there(struct xb_vm *vm, struct xb_jitentry *const *entries, size_t n,
 				    bool *ret)
 {
-	unsigned char raw[CHECK_BATCH][NODE_BYTES], head[CHECK_BATCH][HEAD_BYTES];
+	unsigned char raw[CHECK_BATCH][XB_JITNODE_BYTES], head[CHECK_BATCH][HEAD_BYTES];
 	struct xb_io io[2 * CHECK_BATCH];
 
 	for (size_t i = 0; i < n; i++) {
 		const struct xb_jitentry *e = entries[i];
 		size_t len = e->bytes != NULL ? XB_MIN((size_t)e->symfile_size, (size_t)HEAD_BYTES) : 0;
 
-		io[2 * i] = (struct xb_io){ .addr = e->node, .len = NODE_BYTES, .buf = raw[i] };
+		io[2 * i] = (struct xb_io){ .addr = e->node, .len = XB_JITNODE_BYTES, .buf = raw[i] };
 		io[2 * i + 1] = (struct xb_io){ .addr = e->symfile, .len = len, .buf = head[i] };
 	}
 	XB_TRY(xb_mem_readv(vm->mem, io, 2 * n));
@@ -144,7 +88,7 @@ static struct xb_error *still_there(struct xb_vm *vm, struct xb_jitentry *const 
 	for (size_t i = 0; i < n; i++) {
 		const struct xb_jitentry *e = entries[i];
 
-		if (io[2 * i].got < NODE_BYTES || io[2 * i + 1].got < io[2 * i + 1].len ||
+		if (io[2 * i].got < XB_JITNODE_BYTES || io[2 * i + 1].got < io[2 * i + 1].len ||
 		    xb_load64(raw[i], 0) != e->next || xb_load64(raw[i], 16) != e->symfile ||
 		    xb_load64(raw[i], 24) != e->symfile_size ||
 		    (e->bytes != NULL && memcmp(head[i], e->bytes, io[2 * i + 1].len) != 0))
@@ -162,89 +106,16 @@ static struct xb_error *all_still_there(struct xb_vm *vm, const struct xb_jitlis
 	return NULL;
 }
 
-/* Make entries of @n nodes, oldest first, and read their text in one batch. */
-static struct xb_error *read_batch(struct xb_vm *vm, struct xb_jitlist *list, const struct node *nodes,
-				   size_t n)
+/*
+ * Whether @list is what the VM has as of @now.  The newest entry is looked at as well: one that was taken off and one
+ * that was put into its memory leave the same descriptor.
+ */
+static struct xb_error *is_current(struct xb_vm *vm, const struct xb_jitlist *list,
+				   const struct xb_jitlist_state *now, bool *ret)
 {
-	struct xb_jitentry **fresh = list->entries + list->len;
-	struct xb_io io[BATCH];
-
-	for (size_t i = 0; i < n; i++) {
-		const struct node *node = &nodes[n - 1 - i];
-		size_t len = node->size <= MAX_ENTRY_BYTES ? (size_t)node->size : 0;
-		struct xb_jitentry *e = calloc(1, sizeof(*e));
-
-		if (e == NULL)
-			return xb_error_nomem();
-		list->entries[list->len++] = e;
-		*e = (struct xb_jitentry){ .kind = XB_JITENTRY_BROKEN,
-					   .node = node->addr,
-					   .next = node->next,
-					   .symfile = node->symfile,
-					   .symfile_size = node->size,
-					   .bytes = malloc(len + 1) };
-		if (e->bytes == NULL)
-			return xb_error_nomem();
-		io[i] = (struct xb_io){ .addr = node->symfile, .len = len, .buf = e->bytes };
-	}
-	XB_TRY(xb_mem_readv(vm->mem, io, n));
-	for (size_t i = 0; i < n; i++) {
-		struct xb_jitentry *e = fresh[i];
-
-		if (io[i].got == io[i].len &&
-		    !xb_jitentry_parse(e, e->bytes, io[i].len, list->opts.lines, &list->frame_layout,
-				       &list->normal_exit))
-			return xb_error_nomem();
-		if (e->kind == XB_JITENTRY_BROKEN) {
-			free(xb_take(e->bytes));
-			list->broken++;
-			continue;
-		}
-		list->has_emulator |= e->kind == XB_JITENTRY_EMULATOR;
-		list->n_ranges += e->n_ranges;
-		list->bytes += io[i].len;
-	}
-	return NULL;
-}
-
-/* How many of the newest nodes fit into what we are ready to keep. */
-static size_t affordable(const struct xb_jitlist *list, const struct nodes *nodes)
-{
-	uint64_t left = list->opts.max_bytes - XB_MIN((uint64_t)list->opts.max_bytes, list->bytes);
-	size_t n = 0;
-
-	while (n < nodes->len) {
-		uint64_t size = nodes->data[n].size;
-
-		if (size <= MAX_ENTRY_BYTES) {
-			if (size > left)
-				break;
-			left -= size;
-		}
-		n++;
-	}
-	return n;
-}
-
-static struct xb_error *append(struct xb_vm *vm, struct xb_jitlist *list, const struct nodes *nodes)
-{
-	size_t left = affordable(list, nodes);
-
-	list->cut |= left < nodes->len;
-	if (list->len + left > list->cap) {
-		struct xb_jitentry **grown = xb_vec_grow(list->entries, &list->cap, list->len + left,
-							 sizeof(struct xb_jitentry *));
-
-		if (grown == NULL)
-			return xb_error_nomem();
-		list->entries = grown;
-	}
-	while (left > 0) {
-		size_t n = XB_MIN(left, (size_t)BATCH);
-
-		XB_TRY(read_batch(vm, list, nodes->data + left - n, n));
-		left -= n;
-	}
+	*ret = same_state(now, &list->state);
+	if (*ret && list->len > 0)
+		XB_TRY(still_there(vm, &list->entries[list->len - 1], 1, ret));
 	return NULL;
 }
 
@@ -277,8 +148,8 @@ static struct xb_error *make_index(struct xb_jitlist *list, size_t from)
 static struct xb_error *catch_up(struct xb_vm *vm, struct xb_jitlist *list,
 				 const struct xb_jitlist_state *now, bool last_try, bool *again)
 {
-	struct nodes nodes = { 0 };
-	enum walk_end end = WALK_WHOLE;
+	struct xb_jitnodes nodes = { 0 };
+	enum xb_jitwalk_end end = XB_JITWALK_WHOLE;
 	size_t known;
 	bool same = true;
 	struct xb_error *err;
@@ -288,20 +159,21 @@ static struct xb_error *catch_up(struct xb_vm *vm, struct xb_jitlist *list,
 		forget(list);
 	known = list->len;
 	if (err == NULL)
-		err = walk(vm, now->first, known > 0 ? list->entries[known - 1]->node : 0,
-			   list->opts.max_entries - XB_MIN(known, (size_t)list->opts.max_entries),
-			   &nodes, &end);
-	*again = end == WALK_MISSED || (end == WALK_TORN && !last_try);
+		err = xb_jitlist_walk(vm, now->first, known > 0 ? list->entries[known - 1]->node : 0,
+				      list->opts.max_entries -
+					      XB_MIN(known, (size_t)list->opts.max_entries),
+				      &nodes, &end);
+	*again = end == XB_JITWALK_MISSED || (end == XB_JITWALK_TORN && !last_try);
 	if (*again && err == NULL) {
 		forget(list);
 	} else if (err == NULL) {
-		err = append(vm, list, &nodes);
+		err = xb_jitlist_append(vm, list, &nodes);
 		if (err == NULL)
 			err = make_index(list, known);
-		list->cut |= end != WALK_WHOLE;
+		list->cut |= end != XB_JITWALK_WHOLE;
 		list->state = *now;
 	}
-	nodes_deinit(&nodes);
+	xb_jitnodes_deinit(&nodes);
 	return err;
 }
 
@@ -311,17 +183,19 @@ static struct xb_error *synchronise(struct xb_vm *vm, struct xb_jitlist *list)
 
 	list->moving = false;
 	for (int i = 0; i < TRIES; i++) {
-		bool again = false;
+		bool again = false, current;
 
 		XB_TRY(read_state(vm, &now));
-		if (list->len > 0 && same_state(&now, &list->state))
+		XB_TRY(is_current(vm, list, &now, &current));
+		if (current && list->len > 0)
 			return NULL;
 		XB_TRY(catch_up(vm, list, &now, i >= TRIES / 2, &again));
 		if (now.first == 0 && !again)
 			return NULL;
 	}
 	XB_TRY(read_state(vm, &now));
-	list->moving = !same_state(&now, &list->state);
+	XB_TRY(is_current(vm, list, &now, &list->moving));
+	list->moving = !list->moving;
 	return NULL;
 }
 
@@ -345,9 +219,11 @@ struct xb_error *xb_jitlist_read(struct xb_vm *vm, const struct xb_jitlist_opts 
 struct xb_error *xb_jitlist_is_stale(struct xb_vm *vm, const struct xb_jitlist *list, bool *ret)
 {
 	struct xb_jitlist_state now = { 0 };
+	bool current;
 
 	XB_TRY(read_state(vm, &now));
-	*ret = !same_state(&now, &list->state);
+	XB_TRY(is_current(vm, list, &now, &current));
+	*ret = !current;
 	return NULL;
 }
 

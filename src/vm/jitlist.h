@@ -102,7 +102,8 @@ struct xb_jitlist {
 XB_NODISCARD struct xb_error *xb_jitlist_read(struct xb_vm *vm, const struct xb_jitlist_opts *opts,
 					      struct xb_jitlist *ret);
 
-/** Whether entries came or went since the list was read.  Cost: one read of 24 bytes. */
+/** Whether entries came or went since the list was read.  Cost: two small
+ * reads. */
 XB_NODISCARD struct xb_error *xb_jitlist_is_stale(struct xb_vm *vm, const struct xb_jitlist *list,
 						  bool *ret);
 

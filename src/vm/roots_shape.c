@@ -91,8 +91,8 @@ bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr)
 	return full >= 2;
 }
 
-/* { u32 version 1, u32 action 0…2, relevant entry, first entry }, first entry: { next, prev 0, symfile,
- * size }. */
+/* { u32 version 1, u32 action 0…2, relevant entry, first entry }, first entry: { next, prev, symfile, size }, where the
+ * next one's prev leads back.  The first one's own prev may be anything: OTP 25 does not set it. */
 bool xb_looks_like_jit_descriptor(struct xb_finder *f, xb_addr addr)
 {
 	uint64_t head = xb_finder_word(f, addr), first, next;
@@ -100,7 +100,7 @@ bool xb_looks_like_jit_descriptor(struct xb_finder *f, xb_addr addr)
 	if ((uint32_t)head != 1 || head >> 32 > 2)
 		return false;
 	first = xb_finder_word(f, addr + 16);
-	if (first < 4096 || first % 8 != 0 || first >> 47 != 0 || xb_finder_word(f, first + 8) != 0)
+	if (first < 4096 || first % 8 != 0 || first >> 47 != 0)
 		return false;
 	next = xb_finder_word(f, first);
 	return next >= 4096 && next % 8 == 0 && next >> 47 == 0 && xb_finder_word(f, next + 8) == first;
