@@ -72,6 +72,7 @@ static const struct root_spec specs[XB_ROOT__COUNT] = {
 	[XB_ROOT_JIT_DESCRIPTOR] = { .name = "JIT descriptor",
 				     .symbol = "__jit_debug_descriptor",
 				     .looks = xb_looks_like_jit_descriptor,
+				     .points = xb_jit_descriptor_points,
 				     .align = 8,
 				     .jit_only = true,
 				     .need = true },

@@ -91,17 +91,31 @@ bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr)
 	return full >= 2;
 }
 
-/* { u32 version 1, u32 action 0…2, relevant entry, first entry }, first entry: { next, prev 0, symfile,
- * size }. */
-bool xb_looks_like_jit_descriptor(struct xb_finder *f, xb_addr addr)
+/* { u32 version 1, u32 action 0…2, relevant entry, first entry } */
+xb_addr xb_jit_descriptor_points(struct xb_finder *f, xb_addr addr)
 {
-	uint64_t head = xb_finder_word(f, addr), first, next;
+	uint64_t head = xb_finder_word(f, addr), relevant, first;
 
 	if ((uint32_t)head != 1 || head >> 32 > 2)
-		return false;
+		return 0;
+	relevant = xb_finder_word(f, addr + 8);
 	first = xb_finder_word(f, addr + 16);
-	if (first < 4096 || first % 8 != 0 || first >> 47 != 0 || xb_finder_word(f, first + 8) != 0)
+	return xb_finder_is_pointer(f, first) && (relevant == 0 || xb_finder_is_pointer(f, relevant))
+		       ? first
+		       : 0;
+}
+
+/* First entry: { next, prev 0, symfile, size }; there are many, as every module is one. */
+bool xb_looks_like_jit_descriptor(struct xb_finder *f, xb_addr addr)
+{
+	xb_addr first = xb_jit_descriptor_points(f, addr), next, symfile;
+	const uint64_t *entry;
+
+	if (first == 0)
 		return false;
-	next = xb_finder_word(f, first);
-	return next >= 4096 && next % 8 == 0 && next >> 47 == 0 && xb_finder_word(f, next + 8) == first;
+	entry = xb_finder_remote(f, first);
+	next = entry[0];
+	symfile = entry[2];
+	return entry[1] == 0 && symfile != 0 && xb_finder_is_pointer(f, next) &&
+	       xb_finder_remote(f, next)[1] == first;
 }
