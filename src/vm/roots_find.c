@@ -179,10 +179,14 @@ static void prefetch_pointed(struct xb_finder *f, const struct root_spec *spec)
 
 const char *xb_finder_literal(struct xb_finder *f, xb_addr addr, size_t len)
 {
+	const struct xb_segment *seg;
 	const char *text;
 
 	/* Nearly every word is refused here, without a look at the file. */
-	if (addr < f->source->bias || addr - f->source->bias > MAX_DATA)
+	if (addr < f->image_start || addr >= f->image_end)
+		return NULL;
+	seg = xb_image_segment_at(f->source->image, addr - f->source->bias);
+	if (seg == NULL || (seg->flags & PF_W) != 0 || (seg->flags & PF_X) != 0)
 		return NULL;
 	text = (const char *)xb_image_bytes(f->source->image, addr - f->source->bias, len);
 	return text != NULL && text[len - 1] == '\0' ? text : NULL;

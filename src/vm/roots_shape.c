@@ -51,15 +51,16 @@ bool xb_looks_like_atom_table(struct xb_finder *f, xb_addr addr)
 	       named_table(f, addr, "atom_tab");
 }
 
-/* module_tables[3], 128 bytes apart: the first is followed by two of the same name. */
+/* module_tables[3], 128 bytes apart: all three were given the same literal as their name. */
 bool xb_looks_like_module_tables(struct xb_finder *f, xb_addr addr)
 {
 	enum { STRIDE = 128 };
-	uint64_t seg = field(f, addr, XB_F_IndexTable_seg_table);
+	uint64_t seg = field(f, addr, XB_F_IndexTable_seg_table), name = field(f, addr, XB_F_Hash_name);
 
-	return seg >= 4096 && seg % 8 == 0 && seg >> 47 == 0 && named_table(f, addr, "module_code") &&
-	       named_table(f, addr + STRIDE, "module_code") &&
-	       named_table(f, addr + 2 * STRIDE, "module_code");
+	return seg >= 4096 && seg % 8 == 0 && seg >> 47 == 0 && name != 0 &&
+	       field(f, addr + STRIDE, XB_F_Hash_name) == name &&
+	       field(f, addr + 2 * STRIDE, XB_F_Hash_name) == name &&
+	       named_table(f, addr, "module_code");
 }
 
 static bool one_ranges(struct xb_finder *f, xb_addr addr)
