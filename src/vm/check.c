@@ -8,73 +8,110 @@
 #include <string.h>
 
 /*
- * In order of dependence: later ones trust what earlier ones proved.  @also: fields of this structure are used too,
+ * In order of dependence: later ones trust what earlier ones proved.  @also: fields whose names begin so are used too,
  * and may be what is wrong although another check proves them.
  */
 static const struct {
 	const char *name, *promise;
 	struct xb_error *(*run)(struct xb_check_ctx *c, struct xb_check_result *r);
-	const char *also;
+	const char *also[2];
 } checks[] = {
-	{ "atom_text", "atoms carry their own index, are text, and the well-known ones are among them",
-	  xb_check_atom_text, NULL },
-	{ "ptab_shape", "the process table's size, mask and element size agree with each other",
-	  xb_check_ptab_shape, "ErtsPTab." },
-	{ "invalid_element", "the placeholder in the process table is no process of the table",
-	  xb_check_invalid_element, "ErtsPTab." },
-	{ "ptab_count", "the table holds about as many processes as the VM counts", xb_check_ptab_count,
-	  "ErtsPTab." },
-	{ "id_slot", "every process's pid decodes to the slot it is in", xb_check_id_slot,
-	  "ErtsPTab." },
-	{ "heap_order", "heap <= htop <= stop <= hend, and hend - heap is heap_sz words",
-	  xb_check_heap_order, NULL },
-	{ "old_heap", "the old heap is absent or a block of a regular size", xb_check_old_heap, NULL },
-	{ "state_flags", "process states have sane priorities and no impossible flags",
-	  xb_check_state_flags, NULL },
-	{ "initial_mfa", "initial calls are module, function and arity", xb_check_initial_mfa, NULL },
-	{ "reg_round_trip", "registered processes point to an entry that points back",
-	  xb_check_reg_round_trip, NULL },
-	{ "current_mfa", "the current function is absent or module, function and arity",
-	  xb_check_current_mfa, NULL },
-	{ "reductions", "reductions were used and are left", xb_check_reductions, NULL },
-	{ "queue_len", "message queues without a first message are empty", xb_check_queue_len, NULL },
-	{ "sched_ring", "schedulers are numbered from 1 and their run queues point back",
-	  xb_check_sched_ring, "ErtsSchedulerData." },
-	{ "sched_thread", "every scheduler has a thread descriptor", xb_check_sched_thread, NULL },
-	{ "sched_links", "processes belong to the run queue of a scheduler", xb_check_sched_links,
-	  NULL },
-	{ "sched_current", "what a scheduler runs is nothing or a process", xb_check_sched_current,
-	  NULL },
-	{ "code_ranges", "code ranges are sorted and disjoint", xb_check_code_ranges, NULL },
-	{ "code_header", "module headers list functions in order inside the module, and a checksum",
-	  xb_check_code_header, NULL },
-	{ "line_rows", "line tables are ascending and name files", xb_check_line_rows, NULL },
-	{ "module_table", "modules in the module table have their code where the code ranges say",
-	  xb_check_module_table, "IndexTable." },
-	{ "i_in_code", "parked processes resume at an address in loaded code", xb_check_i_in_code,
-	  NULL },
+	{ "atom_text",
+	  "atoms carry their own index, are text, and the well-known ones are among them",
+	  xb_check_atom_text,
+	  { 0 } },
+	{ "ptab_shape",
+	  "the process table's size, mask and element size agree with each other",
+	  xb_check_ptab_shape,
+	  { "ErtsPTab." } },
+	{ "invalid_element",
+	  "the placeholder in the process table is no process of the table",
+	  xb_check_invalid_element,
+	  { "ErtsPTab.", "Process.id" } },
+	{ "ptab_count",
+	  "the table holds about as many processes as the VM counts",
+	  xb_check_ptab_count,
+	  { "ErtsPTab." } },
+	{ "id_slot",
+	  "every process's pid decodes to the slot it is in",
+	  xb_check_id_slot,
+	  { "ErtsPTab." } },
+	{ "heap_order",
+	  "heap <= htop <= stop <= hend, and hend - heap is heap_sz words",
+	  xb_check_heap_order,
+	  { 0 } },
+	{ "old_heap", "the old heap is absent or a block of a regular size", xb_check_old_heap, { 0 } },
+	{ "state_flags",
+	  "process states have sane priorities and no impossible flags",
+	  xb_check_state_flags,
+	  { 0 } },
+	{ "initial_mfa", "initial calls are module, function and arity", xb_check_initial_mfa, { 0 } },
+	{ "reg_round_trip",
+	  "registered processes point to an entry that points back",
+	  xb_check_reg_round_trip,
+	  { 0 } },
+	{ "current_mfa",
+	  "the current function is absent or module, function and arity",
+	  xb_check_current_mfa,
+	  { 0 } },
+	{ "reductions", "reductions were used and are left", xb_check_reductions, { 0 } },
+	{ "queue_len", "message queues without a first message are empty", xb_check_queue_len, { 0 } },
+	{ "sched_ring",
+	  "schedulers are numbered from 1 and their run queues point back",
+	  xb_check_sched_ring,
+	  { "ErtsSchedulerData." } },
+	{ "sched_thread", "every scheduler has a thread descriptor", xb_check_sched_thread, { 0 } },
+	{ "sched_links",
+	  "processes belong to the run queue of a scheduler",
+	  xb_check_sched_links,
+	  { 0 } },
+	{ "sched_current",
+	  "what a scheduler runs is nothing or a process",
+	  xb_check_sched_current,
+	  { 0 } },
+	{ "code_ranges", "code ranges are sorted and disjoint", xb_check_code_ranges, { 0 } },
+	{ "code_header",
+	  "module headers list functions in order inside the module, and a checksum",
+	  xb_check_code_header,
+	  { 0 } },
+	{ "line_rows", "line tables are ascending and name files", xb_check_line_rows, { 0 } },
+	{ "module_table",
+	  "modules in the module table have their code where the code ranges say",
+	  xb_check_module_table,
+	  { "IndexTable." } },
+	{ "i_in_code",
+	  "parked processes resume at an address in loaded code",
+	  xb_check_i_in_code,
+	  { 0 } },
+	{ "disjoint_fields", "no two fields of a structure overlap", xb_check_disjoint_fields, { 0 } },
 };
 
 enum { RUNS = 3 };
 
-static bool feeds(const struct xb_layout *l, enum xb_layout_field f, const char *check,
-		  const char *also)
+static bool feeds(const struct xb_layout *l, enum xb_layout_field f, size_t which)
 {
-	return xb_layout_has(l, f) &&
-	       (strcmp(xb_layout_field_check(f), check) == 0 ||
-		(also != NULL && strncmp(xb_layout_field_name(f), also, strlen(also)) == 0));
+	const char *name = xb_layout_field_name(f);
+
+	if (!xb_layout_has(l, f))
+		return false;
+	for (size_t i = 0; i < XB_ARRAY_LEN(checks[which].also); i++) {
+		const char *also = checks[which].also[i];
+
+		if (also != NULL && strncmp(name, also, strlen(also)) == 0)
+			return true;
+	}
+	return strcmp(xb_layout_field_check(f), checks[which].name) == 0;
 }
 
 /* "Process.heap at 128 (table), Process.hend at 136 (table)": everything that feeds the check. */
-static void feeding_fields(const struct xb_layout *l, const char *check, const char *also,
-			   struct xb_str *out)
+static void feeding_fields(const struct xb_layout *l, size_t which, struct xb_str *out)
 {
 	bool first = true;
 
 	for (int i = 0; i < XB_F__COUNT; i++) {
 		enum xb_layout_field f = (enum xb_layout_field)i;
 
-		if (!feeds(l, f, check, also))
+		if (!feeds(l, f, which))
 			continue;
 		xb_str_addf(out, "%s%s at %u (%s)", first ? "" : ", ", xb_layout_field_name(f),
 			    l->field[f].offset,
@@ -89,7 +126,7 @@ static struct xb_error *violated(const struct xb_vm *vm, size_t which, const str
 	struct xb_str fields = XB_STR_INIT;
 	struct xb_error *err;
 
-	feeding_fields(&vm->layout, r->name, checks[which].also, &fields);
+	feeding_fields(&vm->layout, which, &fields);
 	err = xb_error_advise(
 		xb_errorf(
 			XB_ERR_MISMATCH,

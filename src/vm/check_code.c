@@ -167,8 +167,11 @@ struct xb_error *xb_check_line_rows(struct xb_check_ctx *c, struct xb_check_resu
 	return NULL;
 }
 
-/* A module's code is exactly one of the ranges, or there is none (deleted, or never loaded). */
-static bool is_range(struct xb_vm *vm, xb_addr code, uint64_t length)
+/*
+ * The code of module @name is exactly one of the ranges, or there is none (deleted, or never loaded); where its
+ * functions were read, they have the same name.
+ */
+static bool is_code_of(struct xb_vm *vm, uint32_t name, xb_addr code, uint64_t length)
 {
 	const struct xb_module *m;
 	size_t n, lo = 0, hi;
@@ -184,18 +187,20 @@ static bool is_range(struct xb_vm *vm, xb_addr code, uint64_t length)
 		else
 			hi = mid;
 	}
-	return lo < n && m[lo].start == code && m[lo].end == code + length;
+	return lo < n && m[lo].start == code && m[lo].end == code + length &&
+	       (!m[lo].loaded || m[lo].functions[0].mfa.module == name);
 }
 
 static bool module_agrees(struct xb_vm *vm, const struct xb_rec *rec)
 {
-	struct xb_atom_text name;
+	uint32_t name = (uint32_t)xb_rec_get(rec, XB_F_Module_module);
+	struct xb_atom_text text;
 
-	return xb_atom_get(vm, (uint32_t)xb_rec_get(rec, XB_F_Module_module), &name) &&
-	       is_range(vm, xb_rec_get(rec, XB_F_Module_curr_code),
-			xb_rec_get(rec, XB_F_Module_curr_length)) &&
-	       is_range(vm, xb_rec_get(rec, XB_F_Module_old_code),
-			xb_rec_get(rec, XB_F_Module_old_length));
+	return xb_atom_get(vm, name, &text) &&
+	       is_code_of(vm, name, xb_rec_get(rec, XB_F_Module_curr_code),
+			  xb_rec_get(rec, XB_F_Module_curr_length)) &&
+	       is_code_of(vm, name, xb_rec_get(rec, XB_F_Module_old_code),
+			  xb_rec_get(rec, XB_F_Module_old_length));
 }
 
 enum { TABLE_STRIDE = 128, SEG = 1024, MODULE_BYTES = 256 };

@@ -59,6 +59,7 @@ XB_CHECK(ptab_shape);
 XB_CHECK(ptab_count);
 XB_CHECK(invalid_element);
 XB_CHECK(atom_text);
+XB_CHECK(disjoint_fields);
 
 /* check_process.c */
 XB_CHECK(id_slot);

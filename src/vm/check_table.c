@@ -114,3 +114,39 @@ struct xb_error *xb_check_atom_text(struct xb_check_ctx *c, struct xb_check_resu
 	r->failed += !xb_atom_get(vm, n - 2, &text);
 	return NULL;
 }
+
+static bool same_structure(const char *a, const char *b)
+{
+	size_t n = strcspn(a, ".");
+
+	return strncmp(a, b, n + 1) == 0;
+}
+
+/*
+ * Says nothing of the VM, only of the layout: two fields that hold the same number today (how many code ranges there
+ * are, and for how many there is room) cannot be told apart by looking.  Optional fields may be members of a union.
+ */
+struct xb_error *xb_check_disjoint_fields(struct xb_check_ctx *c, struct xb_check_result *r)
+{
+	const struct xb_layout *l = &c->vm->layout;
+
+	for (int i = 0; i < XB_F__COUNT; i++) {
+		const char *a = xb_layout_field_name((enum xb_layout_field)i);
+		struct xb_layout_place p = l->field[i];
+
+		if (p.from == XB_FROM_NOWHERE || !xb_layout_field_must((enum xb_layout_field)i))
+			continue;
+		r->tested++;
+		for (int k = 0; k < XB_F__COUNT; k++) {
+			const char *b = xb_layout_field_name((enum xb_layout_field)k);
+			struct xb_layout_place q = l->field[k];
+
+			if (k != i && q.from != XB_FROM_NOWHERE && same_structure(a, b) &&
+			    p.offset < q.offset + XB_MAX(q.width, 1U) &&
+			    q.offset < p.offset + XB_MAX(p.width, 1U))
+				return xb_errorf(XB_ERR_MISMATCH, "%s at %u and %s at %u overlap", a,
+						 p.offset, b, q.offset);
+		}
+	}
+	return NULL;
+}

@@ -204,8 +204,7 @@ static struct xb_error *read_value(struct xb_vm *vm, enum xb_root_id id)
 	return NULL;
 }
 
-/* The parts of the process table that never change. */
-static struct xb_error *read_proc_table(struct xb_vm *vm)
+struct xb_error *xb_roots_read(struct xb_vm *vm)
 {
 	struct xb_roots *r = &vm->roots;
 	unsigned char bytes[512];
@@ -242,7 +241,7 @@ struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm_source *sour
 	}
 	xb_finder_destroy(f);
 	if (err == NULL)
-		err = read_proc_table(vm);
+		err = xb_roots_read(vm);
 	if (err == NULL)
 		vm->id.frame_pointers = vm->roots.value[XB_ROOT_FRAME_LAYOUT] == 1;
 	return err;
