@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { AGAIN = 8 };
+
 /*
  * The knowledge: what each root is called, which exported functions refer to it, and what shape it has.
  * @width is that of a variable whose value is read at attach, 0 for a table.
@@ -153,8 +155,8 @@ struct xb_error *xb_roots_proc_table(const struct xb_vm_source *source, xb_addr 
 	return NULL;
 }
 
-static struct xb_error *find_one(struct xb_finder *f, const struct xb_vm_source *source,
-				 enum xb_root_id id, struct xb_root *ret)
+static struct xb_error *try_one(struct xb_finder *f, const struct xb_vm_source *source,
+				enum xb_root_id id, struct xb_root *ret)
 {
 	const struct root_spec *spec = &specs[id];
 	struct xb_root root = { 0 };
@@ -190,6 +192,22 @@ static struct xb_error *find_one(struct xb_finder *f, const struct xb_vm_source 
 		root.sources |= XB_ROOT_BY_SCAN;
 	*ret = root;
 	return NULL;
+}
+
+/* What contradicts itself may have been changed between two reads: looked at again before it counts. */
+static struct xb_error *find_one(struct xb_finder *f, const struct xb_vm_source *source,
+				 enum xb_root_id id, struct xb_root *ret)
+{
+	struct xb_error *err = try_one(f, source, id, ret);
+
+	for (int i = 0; i < AGAIN && (err != NULL ? xb_error_code(err) == XB_ERR_MISMATCH
+						  : specs[id].looks != NULL && ret->addr == 0);
+	     i++) {
+		xb_error_destroy(err);
+		xb_finder_refresh(f);
+		err = try_one(f, source, id, ret);
+	}
+	return err;
 }
 
 static struct xb_error *read_value(struct xb_vm *vm, enum xb_root_id id)

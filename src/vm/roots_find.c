@@ -16,7 +16,7 @@ enum { MAX_DATA = 64 << 20, MAX_PARTS = 4, MAX_CANDIDATES = 4096 };
 struct part {
 	xb_addr start; /* live */
 	unsigned char *bytes;
-	size_t len;
+	size_t size, len; /* bytes there are, and had */
 };
 
 struct xb_finder {
@@ -44,6 +44,16 @@ void xb_finder_destroy(struct xb_finder *f)
 	xb_miner_destroy(f->miner);
 	xb_arena_deinit(&f->arena);
 	free(f);
+}
+
+void xb_finder_refresh(struct xb_finder *f)
+{
+	for (size_t i = 0; i < f->n_parts; i++) {
+		struct part *p = &f->part[i];
+
+		p->len = xb_mem_try(f->vm->mem, p->start, p->bytes, p->size);
+	}
+	f->n_remote = 0;
 }
 
 /* The copy is taken in one go: all words of it are microseconds apart. */
@@ -75,9 +85,10 @@ struct xb_error *xb_finder_create(struct xb_vm *vm, const struct xb_vm_source *s
 			xb_finder_destroy(f);
 			return xb_error_nomem();
 		}
-		p->len = xb_mem_try(vm->mem, p->start, p->bytes, seg[i].memsz);
+		p->size = seg[i].memsz;
 		f->n_parts++;
 	}
+	xb_finder_refresh(f);
 	*ret = f;
 	return NULL;
 }

@@ -26,6 +26,9 @@ XB_NODISCARD struct xb_error *xb_finder_create(struct xb_vm *vm, const struct xb
 					       struct xb_finder **ret);
 void xb_finder_destroy(struct xb_finder *f);
 
+/** Copy the data anew: lists that lead out of it (loaded code) change while a VM runs. */
+void xb_finder_refresh(struct xb_finder *f);
+
 /**
  * Everything in the writable data that looks like the root: *@hits of them.  Returns @expected when it
  * is among them, else the first, else 0.

@@ -63,17 +63,31 @@ bool xb_looks_like_module_tables(struct xb_finder *f, xb_addr addr)
 	       named_table(f, addr, "module_code");
 }
 
+enum { FEWEST_MODULES = 10, MOST_MODULES = 1 << 20 }; /* the first: a VM preloads more */
+
 static bool one_ranges(struct xb_finder *f, xb_addr addr)
 {
 	uint64_t modules = field(f, addr, XB_F_ranges_modules), n = field(f, addr, XB_F_ranges_n);
 	uint64_t allocated = field(f, addr, XB_F_ranges_allocated),
 		 mid = field(f, addr, XB_F_ranges_mid);
 
-	return modules >= 4096 && modules % 8 == 0 && n > 0 && n <= allocated && allocated < 1U << 20 &&
-	       mid >= modules && mid < modules + 16 * n;
+	return modules >= 4096 && modules % 8 == 0 && n >= FEWEST_MODULES && n <= allocated &&
+	       allocated < MOST_MODULES && mid >= modules && mid < modules + 16 * n &&
+	       (mid - modules) % 16 == 0;
 }
 
-/* struct ranges r[3].  Early in the life of a VM the two spare ones may still be empty. */
+/* One that is just being made for the next code index, or was never used. */
+static bool unfinished_ranges(struct xb_finder *f, xb_addr addr)
+{
+	uint64_t modules = field(f, addr, XB_F_ranges_modules), mid = field(f, addr, XB_F_ranges_mid);
+
+	return (modules == 0 || (modules >= 4096 && modules % 8 == 0 && modules >> 47 == 0)) &&
+	       (mid == 0 || (mid >= 4096 && mid % 8 == 0 && mid >> 47 == 0)) &&
+	       field(f, addr, XB_F_ranges_n) < MOST_MODULES &&
+	       field(f, addr, XB_F_ranges_allocated) < MOST_MODULES;
+}
+
+/* struct ranges r[3]: one in use, one before it, one in the making. */
 bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr)
 {
 	uint64_t size = xb_finder_vm(f)->layout.size[XB_S_ranges];
@@ -84,12 +98,10 @@ bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr)
 
 		if (one_ranges(f, at))
 			full++;
-		else if (xb_finder_word(f, at) != 0 || field(f, at, XB_F_ranges_n) != 0)
-			return false;
-		if (i == 0 && full == 0 && xb_finder_word(f, at) != 0)
+		else if (!unfinished_ranges(f, at))
 			return false;
 	}
-	return full >= 2;
+	return full >= 2 || (full == 1 && xb_finder_word(f, addr) != 0);
 }
 
 /* { u32 version 1, u32 action 0…2, relevant entry, first entry } */
