@@ -101,6 +101,11 @@ const char *xb_layout_size_name(enum xb_layout_size s)
 	return xb_layout_size_specs[s].name;
 }
 
+bool xb_layout_field_must(enum xb_layout_field f)
+{
+	return xb_layout_field_specs[f].must;
+}
+
 void xb_layout_field_path(enum xb_layout_field f, const char **ret_type, const char **ret_member)
 {
 	*ret_type = xb_layout_field_specs[f].ctype;

@@ -65,6 +65,9 @@ static inline uint32_t xb_layout_at(const struct xb_layout *l, enum xb_layout_fi
 const char *xb_layout_field_name(enum xb_layout_field f);
 const char *xb_layout_size_name(enum xb_layout_size s);
 
+/** Whether the contract calls the field "must". */
+bool xb_layout_field_must(enum xb_layout_field f);
+
 /** The C type and member paths behind a field, for the DWARF reader; static. */
 void xb_layout_field_path(enum xb_layout_field f, const char **ret_type, const char **ret_member);
 const char *xb_layout_size_type(enum xb_layout_size s);

@@ -73,6 +73,15 @@ bool xb_target_alive(const struct xb_proc_handle *h)
 	return poll(&p, 1, 0) == 0 || (p.revents & POLLIN) == 0;
 }
 
+bool xb_target_exits_within(const struct xb_proc_handle *h, int ms)
+{
+	struct pollfd p = { .fd = h->pidfd, .events = POLLIN };
+
+	/* Without a pidfd this is just a pause: poll() ignores negative descriptors. */
+	(void)poll(&p, 1, ms);
+	return !xb_target_alive(h);
+}
+
 void xb_target_close(struct xb_proc_handle *h)
 {
 	xb_closep(&h->pidfd);

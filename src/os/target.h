@@ -25,6 +25,9 @@ XB_NODISCARD struct xb_error *xb_target_open(pid_t pid, struct xb_proc_handle *r
  */
 bool xb_target_alive(const struct xb_proc_handle *h);
 
+/** Whether the process exits within @ms milliseconds; one that is on its way out has lost its memory before. */
+bool xb_target_exits_within(const struct xb_proc_handle *h, int ms);
+
 /** Accepts XB_PROC_HANDLE_NONE. */
 void xb_target_close(struct xb_proc_handle *h);
 

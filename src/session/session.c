@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { EXIT_MS = 200 };
+
 void xb_session_close(struct xb_session *s)
 {
 	if (s == NULL)
@@ -67,6 +69,8 @@ static struct xb_error *attach(struct xb_session *s, const struct xb_session_opt
 	XB_TRY(xb_loaded_create(&lo, &s->loaded));
 	XB_TRY(xb_session_refresh_maps(s));
 	s->main = xb_loaded_main(s->loaded);
+	if (s->main == NULL && xb_target_exits_within(&s->proc, EXIT_MS))
+		return xb_errorf(XB_ERR_GONE, "process %d exited while it was read", (int)s->proc.pid);
 	if (s->main == NULL)
 		return xb_errorf(XB_ERR_NOT_BEAM,
 				 "process %d has no program mapped, so it is no Erlang VM",

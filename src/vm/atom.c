@@ -2,6 +2,7 @@
 
 #include "base/rd.h"
 #include "base/vec.h"
+#include "mem/gather.h"
 #include "vm/vm.h"
 
 #include <stdlib.h>
@@ -101,7 +102,7 @@ static size_t read_structs(struct xb_vm *vm, uint32_t seg_no, const uint64_t *pt
 		goto out;
 	for (uint32_t i = from; i < SEG_ATOMS && ptrs[i] != 0; i++, n++)
 		io[n] = (struct xb_io){ .addr = ptrs[i], .len = 40, .buf = buf + n * size };
-	err = xb_mem_readv(vm->mem, io, n);
+	err = xb_mem_gather(vm->mem, io, n);
 	if (err != NULL) {
 		xb_error_destroy(err);
 		goto out;
@@ -139,7 +140,7 @@ static void read_names(struct xb_vm *vm, struct segment *seg, const struct pendi
 		}
 		io[i] = (struct xb_io){ .addr = todo[i].bytes, .len = todo[i].len, .buf = bytes };
 	}
-	err = xb_mem_readv(vm->mem, io, n);
+	err = xb_mem_gather(vm->mem, io, n);
 	for (size_t i = 0; err == NULL && i < n; i++) {
 		if (io[i].got == io[i].len)
 			seg->text[todo[i].slot] = (struct xb_atom_text){ io[i].buf, io[i].len };

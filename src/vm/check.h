@@ -28,7 +28,7 @@ XB_VEC(xb_check_results, struct xb_check_result);
  * Run every check.
  * @param results  May be NULL; receives one entry per check run, also on error.
  * @return NULL, or MISMATCH for the first violated check; the sentence names fields and sources.
- * Cost: 1-3 ms: at most 256 processes, 64 atoms, 8 modules and every scheduler are looked at.
+ * Cost: about 1 ms: at most 256 processes, 64 atoms, 8 modules and every scheduler are looked at.
  */
 XB_NODISCARD struct xb_error *xb_check_all(struct xb_vm *vm, struct xb_check_results *results);
 

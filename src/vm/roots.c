@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { AGAIN = 8 };
+
 /*
  * The knowledge: what each root is called, which exported functions refer to it, and what shape it has.
  * @width is that of a variable whose value is read at attach, 0 for a table.
@@ -72,6 +74,7 @@ static const struct root_spec specs[XB_ROOT__COUNT] = {
 	[XB_ROOT_JIT_DESCRIPTOR] = { .name = "JIT descriptor",
 				     .symbol = "__jit_debug_descriptor",
 				     .looks = xb_looks_like_jit_descriptor,
+				     .points = xb_jit_descriptor_points,
 				     .align = 8,
 				     .jit_only = true,
 				     .need = true },
@@ -152,8 +155,8 @@ struct xb_error *xb_roots_proc_table(const struct xb_vm_source *source, xb_addr 
 	return NULL;
 }
 
-static struct xb_error *find_one(struct xb_finder *f, const struct xb_vm_source *source,
-				 enum xb_root_id id, struct xb_root *ret)
+static struct xb_error *try_one(struct xb_finder *f, const struct xb_vm_source *source,
+				enum xb_root_id id, struct xb_root *ret)
 {
 	const struct root_spec *spec = &specs[id];
 	struct xb_root root = { 0 };
@@ -191,6 +194,22 @@ static struct xb_error *find_one(struct xb_finder *f, const struct xb_vm_source 
 	return NULL;
 }
 
+/* What contradicts itself may have been changed between two reads: looked at again before it counts. */
+static struct xb_error *find_one(struct xb_finder *f, const struct xb_vm_source *source,
+				 enum xb_root_id id, struct xb_root *ret)
+{
+	struct xb_error *err = try_one(f, source, id, ret);
+
+	for (int i = 0; i < AGAIN && (err != NULL ? xb_error_code(err) == XB_ERR_MISMATCH
+						  : specs[id].looks != NULL && ret->addr == 0);
+	     i++) {
+		xb_error_destroy(err);
+		xb_finder_refresh(f);
+		err = try_one(f, source, id, ret);
+	}
+	return err;
+}
+
 static struct xb_error *read_value(struct xb_vm *vm, enum xb_root_id id)
 {
 	uint64_t v = 0;
@@ -203,8 +222,7 @@ static struct xb_error *read_value(struct xb_vm *vm, enum xb_root_id id)
 	return NULL;
 }
 
-/* The parts of the process table that never change. */
-static struct xb_error *read_proc_table(struct xb_vm *vm)
+struct xb_error *xb_roots_read(struct xb_vm *vm)
 {
 	struct xb_roots *r = &vm->roots;
 	unsigned char bytes[512];
@@ -241,7 +259,7 @@ struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm_source *sour
 	}
 	xb_finder_destroy(f);
 	if (err == NULL)
-		err = read_proc_table(vm);
+		err = xb_roots_read(vm);
 	if (err == NULL)
 		vm->id.frame_pointers = vm->roots.value[XB_ROOT_FRAME_LAYOUT] == 1;
 	return err;

@@ -75,6 +75,9 @@ XB_NODISCARD struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm
 /** The address of the process table alone, before a layout is chosen. */
 XB_NODISCARD struct xb_error *xb_roots_proc_table(const struct xb_vm_source *source, xb_addr *ret);
 
+/** Read the parts of the process table that never change; its address must be known. */
+XB_NODISCARD struct xb_error *xb_roots_read(struct xb_vm *vm);
+
 /** What people call it: "process table"; static. */
 const char *xb_root_name(enum xb_root_id id);
 

@@ -13,6 +13,8 @@ struct root_spec {
 	const char *file;    /* source file of a static, NULL for a global */
 	const char *mine[4]; /* exported functions that refer to it */
 	bool (*looks)(struct xb_finder *f, xb_addr addr); /* NULL: has no shape of its own */
+	/* Where @looks will read outside the data, so that it can be fetched for all candidates; 0: @addr is none. */
+	xb_addr (*points)(struct xb_finder *f, xb_addr addr);
 	unsigned align;
 	unsigned width;
 	bool is_live; /* its value changes: do not keep it */
@@ -24,6 +26,9 @@ XB_NODISCARD struct xb_error *xb_finder_create(struct xb_vm *vm, const struct xb
 					       struct xb_finder **ret);
 void xb_finder_destroy(struct xb_finder *f);
 
+/** Copy the data anew: lists that lead out of it (loaded code) change while a VM runs. */
+void xb_finder_refresh(struct xb_finder *f);
+
 /**
  * Everything in the writable data that looks like the root: *@hits of them.  Returns @expected when it
  * is among them, else the first, else 0.
@@ -34,8 +39,16 @@ xb_addr xb_finder_scan(struct xb_finder *f, const struct root_spec *spec, xb_add
 /** The one operand of the spec's functions that looks like the root, 0 when none or several do. */
 xb_addr xb_finder_mine(struct xb_finder *f, const struct root_spec *spec, const char **via);
 
-/** The word at live address @addr, from the copy or from the target; 0 when unreadable. */
-uint64_t xb_finder_word(struct xb_finder *f, xb_addr addr);
+/** The word at live address @addr of the writable data as it was copied; 0 outside. */
+uint64_t xb_finder_word(const struct xb_finder *f, xb_addr addr);
+
+/** Whether @w may point to allocated memory: aligned, of a user, and not into the emulator's own image. */
+bool xb_finder_is_pointer(const struct xb_finder *f, uint64_t w);
+
+enum { XB_FINDER_REMOTE_WORDS = 4 };
+
+/** The first words of what lies at @addr outside the data; zeroes when unreadable.  Valid until the next call. */
+const uint64_t *xb_finder_remote(struct xb_finder *f, xb_addr addr);
 
 /** The @len bytes at live address @addr as the executable has them when they are NUL-terminated text,
  * else NULL. */
@@ -48,5 +61,6 @@ bool xb_looks_like_atom_table(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_module_tables(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_jit_descriptor(struct xb_finder *f, xb_addr addr);
+xb_addr xb_jit_descriptor_points(struct xb_finder *f, xb_addr addr);
 
 #endif

@@ -51,16 +51,19 @@ bool xb_looks_like_atom_table(struct xb_finder *f, xb_addr addr)
 	       named_table(f, addr, "atom_tab");
 }
 
-/* module_tables[3], 128 bytes apart: the first is followed by two of the same name. */
+/* module_tables[3], 128 bytes apart: all three were given the same literal as their name. */
 bool xb_looks_like_module_tables(struct xb_finder *f, xb_addr addr)
 {
 	enum { STRIDE = 128 };
-	uint64_t seg = field(f, addr, XB_F_IndexTable_seg_table);
+	uint64_t seg = field(f, addr, XB_F_IndexTable_seg_table), name = field(f, addr, XB_F_Hash_name);
 
-	return seg >= 4096 && seg % 8 == 0 && seg >> 47 == 0 && named_table(f, addr, "module_code") &&
-	       named_table(f, addr + STRIDE, "module_code") &&
-	       named_table(f, addr + 2 * STRIDE, "module_code");
+	return seg >= 4096 && seg % 8 == 0 && seg >> 47 == 0 && name != 0 &&
+	       field(f, addr + STRIDE, XB_F_Hash_name) == name &&
+	       field(f, addr + 2 * STRIDE, XB_F_Hash_name) == name &&
+	       named_table(f, addr, "module_code");
 }
+
+enum { FEWEST_MODULES = 10, MOST_MODULES = 1 << 20 }; /* the first: a VM preloads more */
 
 static bool one_ranges(struct xb_finder *f, xb_addr addr)
 {
@@ -68,11 +71,23 @@ static bool one_ranges(struct xb_finder *f, xb_addr addr)
 	uint64_t allocated = field(f, addr, XB_F_ranges_allocated),
 		 mid = field(f, addr, XB_F_ranges_mid);
 
-	return modules >= 4096 && modules % 8 == 0 && n > 0 && n <= allocated && allocated < 1U << 20 &&
-	       mid >= modules && mid < modules + 16 * n;
+	return modules >= 4096 && modules % 8 == 0 && n >= FEWEST_MODULES && n <= allocated &&
+	       allocated < MOST_MODULES && mid >= modules && mid < modules + 16 * n &&
+	       (mid - modules) % 16 == 0;
 }
 
-/* struct ranges r[3].  Early in the life of a VM the two spare ones may still be empty. */
+/* One that is just being made for the next code index, or was never used. */
+static bool unfinished_ranges(struct xb_finder *f, xb_addr addr)
+{
+	uint64_t modules = field(f, addr, XB_F_ranges_modules), mid = field(f, addr, XB_F_ranges_mid);
+
+	return (modules == 0 || (modules >= 4096 && modules % 8 == 0 && modules >> 47 == 0)) &&
+	       (mid == 0 || (mid >= 4096 && mid % 8 == 0 && mid >> 47 == 0)) &&
+	       field(f, addr, XB_F_ranges_n) < MOST_MODULES &&
+	       field(f, addr, XB_F_ranges_allocated) < MOST_MODULES;
+}
+
+/* struct ranges r[3]: one in use, one before it, one in the making. */
 bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr)
 {
 	uint64_t size = xb_finder_vm(f)->layout.size[XB_S_ranges];
@@ -83,25 +98,39 @@ bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr)
 
 		if (one_ranges(f, at))
 			full++;
-		else if (xb_finder_word(f, at) != 0 || field(f, at, XB_F_ranges_n) != 0)
-			return false;
-		if (i == 0 && full == 0 && xb_finder_word(f, at) != 0)
+		else if (!unfinished_ranges(f, at))
 			return false;
 	}
-	return full >= 2;
+	return full >= 2 || (full == 1 && xb_finder_word(f, addr) != 0);
 }
 
-/* { u32 version 1, u32 action 0…2, relevant entry, first entry }, first entry: { next, prev, symfile, size }, where the
- * next one's prev leads back.  The first one's own prev may be anything: OTP 25 does not set it. */
-bool xb_looks_like_jit_descriptor(struct xb_finder *f, xb_addr addr)
+/* { u32 version 1, u32 action 0…2, relevant entry, first entry } */
+xb_addr xb_jit_descriptor_points(struct xb_finder *f, xb_addr addr)
 {
-	uint64_t head = xb_finder_word(f, addr), first, next;
+	uint64_t head = xb_finder_word(f, addr), relevant, first;
 
 	if ((uint32_t)head != 1 || head >> 32 > 2)
-		return false;
+		return 0;
+	relevant = xb_finder_word(f, addr + 8);
 	first = xb_finder_word(f, addr + 16);
-	if (first < 4096 || first % 8 != 0 || first >> 47 != 0)
+	return xb_finder_is_pointer(f, first) && (relevant == 0 || xb_finder_is_pointer(f, relevant))
+		       ? first
+		       : 0;
+}
+
+/*
+ * First entry: { next, prev, symfile, size }, where the next one's prev leads back; there are many, as every module is
+ * one.  The first one's own prev may be anything: OTP 25 does not set it.
+ */
+bool xb_looks_like_jit_descriptor(struct xb_finder *f, xb_addr addr)
+{
+	xb_addr first = xb_jit_descriptor_points(f, addr), next, symfile;
+	const uint64_t *entry;
+
+	if (first == 0)
 		return false;
-	next = xb_finder_word(f, first);
-	return next >= 4096 && next % 8 == 0 && next >> 47 == 0 && xb_finder_word(f, next + 8) == first;
+	entry = xb_finder_remote(f, first);
+	next = entry[0];
+	symfile = entry[2];
+	return symfile != 0 && xb_finder_is_pointer(f, next) && xb_finder_remote(f, next)[1] == first;
 }
