@@ -1,6 +1,7 @@
 /* erlang-inspect: what a running Erlang VM is, as far as the other tools need to know it. */
 #include "cli/tool.h"
 #include "out/report.h"
+#include "tools/attach.h"
 #include "tools/inspect_opts.h"
 #include "tools/inspect_system.h"
 
@@ -54,35 +55,16 @@ static void say_health(struct xb_report *r, const struct xb_session *s, uint64_t
 	xb_report_health(r, "total_ns", "total %", XB_KIND_DURATION_NS, xb_cell_uint(total_ns));
 }
 
-static struct xb_error *session_opts(struct xb_tool_run *run, struct xb_session_opts *ret)
-{
-	const struct inspect_opts *o = run->opts;
-
-	*ret = (struct xb_session_opts){ .log = &run->log };
-	if (o->target.kind == XB_TARGET_PID) {
-		ret->target = xb_arena_printf(&run->arena, "%d", o->target.pid);
-		if (ret->target == NULL)
-			return xb_error_nomem();
-	} else if (o->target.kind == XB_TARGET_NODE) {
-		ret->target = o->target.node;
-	}
-	if (o->target_opts.debug_dirs.n > 0)
-		ret->debug_dir = o->target_opts.debug_dirs.items[0];
-	return NULL;
-}
-
 static struct xb_error *run_inspect(struct xb_tool_run *run)
 {
 	const struct inspect_opts *o = run->opts;
 	xb_cleanup(xb_session_cleanup) struct xb_session *s = NULL;
 	uint64_t start = now_ns(), attached;
-	struct xb_session_opts opts;
 	struct xb_report report;
 	struct xb_system system;
 	struct xb_table rows;
 
-	XB_TRY(session_opts(run, &opts));
-	XB_TRY(xb_session_open(&opts, &s));
+	XB_TRY(tool_attach(run, &o->target_opts, &o->target, NULL, &s));
 	attached = now_ns();
 	XB_TRY(xb_session_explain(s, xb_system_gather(s, &run->arena, &system)));
 	inspect_system_init(&rows, &run->arena);

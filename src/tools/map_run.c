@@ -1,5 +1,6 @@
 #include "os/find.h"
 #include "out/perfmap_file.h"
+#include "tools/attach.h"
 #include "tools/map_job.h"
 
 #include <stdio.h>
@@ -56,25 +57,13 @@ static struct xb_error *explain(struct map_job *job, const char *target, struct 
 static struct xb_error *open_session(struct map_job *job)
 {
 	const struct map_opts *o = job->opts;
-	struct xb_session_opts so = { .log = &job->run->log };
-	struct xb_error *err;
+	const char *text = NULL;
+	struct xb_error *err = tool_attach(job->run, &o->target_opts, &o->target, &text, &job->session);
 
-	if (o->target.kind == XB_TARGET_PID) {
-		so.target = xb_arena_printf(&job->run->arena, "%d", o->target.pid);
-		if (so.target == NULL)
-			return xb_error_nomem();
-	} else if (o->target.kind == XB_TARGET_NODE) {
-		so.target = o->target.node;
-	}
-	if (o->target_opts.debug_dirs.n > 0)
-		so.debug_dir = o->target_opts.debug_dirs.items[0];
-	err = xb_session_open(&so, &job->session);
 	if (err != NULL)
-		return explain(job, so.target, err);
+		return explain(job, text, err);
 	job->attach_ns = map_now_ns() - job->started_ns;
 	XB_TRY(xb_session_explain(job->session, xb_proc_status(job->session->proc.pid, &job->process)));
-	if (o->target.kind != XB_TARGET_PID)
-		map_job_say(job, "%s", job->session->how);
 	if (job->session->vm->id.flavor != XB_FLAVOR_JIT)
 		return interpreter(job->session->proc.pid);
 	return NULL;

@@ -3,28 +3,13 @@
 #include "elf/regs.h"
 #include "sample/perf.h"
 #include "sample/poll.h"
-
-#include <stdio.h>
+#include "tools/attach.h"
 
 struct xb_error *sample_open(struct xb_tool_run *run, struct xb_session **ret)
 {
 	const struct sample_opts *o = run->opts;
-	struct xb_session_opts so = { .log = &run->log };
-	struct xb_session *s = NULL;
-	char pid[16];
 
-	if (o->target.kind == XB_TARGET_PID) {
-		(void)snprintf(pid, sizeof(pid), "%d", o->target.pid);
-		so.target = pid;
-	} else if (o->target.kind == XB_TARGET_NODE) {
-		so.target = o->target.node;
-	}
-	so.debug_dir = o->target_opts.debug_dirs.n > 0 ? o->target_opts.debug_dirs.items[0] : NULL;
-	XB_TRY(xb_session_open(&so, &s));
-	if (o->target.kind != XB_TARGET_PID && !run->common.quiet && s->how != NULL)
-		xb_logf(&run->log, XB_LOG_WARN, "%s", s->how);
-	*ret = s;
-	return NULL;
+	return tool_attach(run, &o->target_opts, &o->target, NULL, ret);
 }
 
 /* A forced register as DWARF numbers it; -1 for none. */
