@@ -158,7 +158,8 @@ static bool finish(struct xb_mixer *m, struct mixed_item *it, uint64_t now)
 
 	if (mp != NULL && mp->ok) {
 		it->out.proc_id = mp->p.id;
-		if (it->want == MIXED_SAVED_ALL)
+		/* While it runs, i is where it was resumed some time ago: no frame of this moment. */
+		if (it->want == MIXED_SAVED_ALL && mp->p.grade != XB_GRADE_RUNNING)
 			pc = mp->p.i;
 	}
 	if (it->want == MIXED_DONE)

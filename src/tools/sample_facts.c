@@ -22,7 +22,8 @@ static uint64_t unresolved(const struct xb_profile *p)
 	for (size_t i = 0; i < p->counters.len; i++) {
 		const struct xb_pstack *s = &p->stacks.data[p->counters.data[i].stack];
 
-		if (s->n == 0 || !xb_profile_function(p, xb_profile_frame(p, s, 0))->known)
+		if (s->n == 0 ? p->counters.data[i].process != XB_PROFILE_NO_PROCESS
+			      : !xb_profile_function(p, xb_profile_frame(p, s, 0))->known)
 			n += p->counters.data[i].count;
 	}
 	return n;

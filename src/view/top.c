@@ -146,8 +146,9 @@ static bool add_frames(struct maker *m, const struct xb_pcounter *c)
 	n = xb_top_shown(m->p, s, m->opts->only_erlang, m->shown.data);
 	m->seen.len = 0;
 	if (n == 0) {
-		uint32_t row = m->opts->only_erlang ? special(m, KEY_NO_ERLANG, "[no Erlang process]")
-						    : special(m, KEY_UNRESOLVED, "[unresolved]");
+		uint32_t row = m->opts->only_erlang || c->process == XB_PROFILE_NO_PROCESS
+				       ? special(m, KEY_NO_ERLANG, "[no Erlang process]")
+				       : special(m, KEY_UNRESOLVED, "[unresolved]");
 
 		if (row == UINT32_MAX)
 			return false;
