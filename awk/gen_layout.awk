@@ -3,8 +3,8 @@
 #   awk -f gen_layout.awk -v what=header fields.tab > fields.gen.h
 #   awk -f gen_layout.awk -v what=tables fields.tab otp-25.tab otp-25-jit.tab ... > tables.gen.c
 #
-# Without "what" both are printed.  fields.tab comes first, a table before those that inherit from it.  Every contradiction is an error on stderr as
-# file:line: message, and no output can be trusted then (exit 1).  Portable awk.
+# Without "what" both are printed.  fields.tab comes first, a table before those that inherit from it.  Every
+# contradiction is an error on stderr as file:line: message, and no output can be trusted then (exit 1).
 
 function fail(msg) {
     printf "%s:%d: %s\n", FILENAME, FNR, msg > "/dev/stderr"
