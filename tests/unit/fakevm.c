@@ -307,7 +307,8 @@ static void make_process(struct fakevm *f, size_t i, xb_addr queue)
 	set(f, p, XB_F_Process_state, UINT64_C(0xa) << konst(f, XB_K_BIT_PRIO_SHIFT));
 	set(f, p, XB_F_Process_run_queue, queue);
 	set(f, p, XB_F_Process_inq_last, p + xb_layout_at(l, XB_F_Process_inq_first));
-	/* Its parent, as in every release. */
+	/* Neighbours that are never zero in a VM: flags of the queue, and the parent. */
+	fakevm_put64(f, p + xb_layout_at(l, XB_F_Process_msgq_len) + 8, 1);
 	fakevm_put64(f, p + xb_layout_at(l, XB_F_Process_current) + 8, pid_of(f, 0, 0));
 	fakevm_put64(f, initial, fakevm_atom(f, 100));
 	fakevm_put64(f, initial + 8, fakevm_atom(f, (uint32_t)(200 + i % 4)));
