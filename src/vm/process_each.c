@@ -5,6 +5,9 @@
  * structures again.  What moved between (2) and (4) is read again a bounded number of times.  Slots,
  * structures and stacks of one batch are read microseconds apart: reading the whole table first would
  * lose up to 40 % of a churning system.
+ *
+ * Ranges are asked for in the order of their addresses: structures lie next to each other in their carriers, and
+ * so do heaps, and the memory layer reads neighbours as one range.
  */
 #include "base/rd.h"
 #include "vm/atom.h"
@@ -12,10 +15,14 @@
 #include "vm/vm.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
-	SLOTS = 32768, /* table slots read at once */
-	BATCH = 1024,  /* processes at once */
+	SLOTS_MIN =
+		2048, /* table slots read at once: a few more than a batch where the table is full, */
+	SLOTS_MAX = 32768, /* and many where it is empty */
+	BATCH = 512, /* processes at once: what is read of them stays in the cache for the second look */
+	MFA_SETS = 64, /* current functions remembered within a batch */
 	RETRIES = 4,
 	MAX_STACK_WORDS = 64 << 10 << 4, /* of one stack: 8 MiB */
 	BATCH_WORDS = 1 << 18,           /* stack words kept for one batch: 2 MiB */
@@ -27,8 +34,10 @@ struct item {
 	uint32_t slot;
 	size_t stack_at, stack_n; /* in batch.words */
 	uint64_t reg_name;
+	uint32_t mfa_of; /* item whose @mfa it is: many processes wait in the same function */
 	unsigned char mfa[XB_MFA_BYTES];
-	bool ok;
+	bool ok;    /* a process */
+	bool whole; /* the structure could be read, this time */
 };
 
 struct batch {
@@ -41,6 +50,10 @@ struct batch {
 	struct xb_io io[BATCH * 3];
 	uint64_t *words;
 	size_t words_cap;
+	struct {
+		xb_addr addr; /* 0: none */
+		uint32_t item;
+	} mfas[MFA_SETS];
 	struct xb_proc_stats stats;
 };
 
@@ -74,19 +87,53 @@ static void batch_destroy(struct batch *b)
 	free(b);
 }
 
-/* (2) and (4): the structures of items [from, to) into @copy. */
+static int by_address(const void *pa, const void *pb)
+{
+	const struct xb_io *a = pa, *b = pb;
+
+	return (a->addr > b->addr) - (a->addr < b->addr);
+}
+
+/* Read the first @n of b->io, neighbours next to each other; their order is another one afterwards. */
+static struct xb_error *read_sorted(struct batch *b, size_t n)
+{
+	size_t i = 1;
+
+	while (i < n && b->io[i - 1].addr <= b->io[i].addr)
+		i++;
+	if (i < n)
+		qsort(b->io, n, sizeof(b->io[0]), by_address);
+	return xb_mem_readv(b->vm->mem, b->io, n);
+}
+
+/* (2) and (4): the structures of items [from, to) into @copy; item.ok when all of it was there. */
 static struct xb_error *read_structs(struct batch *b, size_t from, size_t to, unsigned char *copy)
 {
-	size_t n = 0;
+	for (size_t i = from; i < to; i++)
+		b->io[i - from] = (struct xb_io){ .addr = b->item[i].addr,
+						  .len = b->size,
+						  .buf = copy + i * b->size };
+	XB_TRY(read_sorted(b, to - from));
+	for (size_t k = 0; k < to - from; k++) {
+		size_t i = (size_t)((unsigned char *)b->io[k].buf - copy) / b->size;
 
-	for (size_t i = from; i < to; i++)
-		b->io[n++] = (struct xb_io){ .addr = b->item[i].addr,
-					     .len = b->size,
-					     .buf = copy + i * b->size };
-	XB_TRY(xb_mem_readv(b->vm->mem, b->io, n));
-	for (size_t i = from; i < to; i++)
-		b->item[i].ok = b->io[i - from].got == b->size;
+		b->item[i].whole = b->io[k].got == b->size;
+	}
 	return NULL;
+}
+
+/* Ask for the current function of item @i, unless one of this batch has it already. */
+static void want_mfa(struct batch *b, size_t i, xb_addr cur, size_t *n_io)
+{
+	size_t set = (cur >> 3) % MFA_SETS;
+
+	if (b->mfas[set].addr != cur) {
+		b->mfas[set].addr = cur;
+		b->mfas[set].item = (uint32_t)i;
+		b->io[(*n_io)++] =
+			(struct xb_io){ .addr = cur, .len = XB_MFA_BYTES, .buf = b->item[i].mfa };
+	}
+	b->item[i].mfa_of = b->mfas[set].item;
 }
 
 static bool want_stack(const struct batch *b, const struct xb_proc *p)
@@ -100,6 +147,7 @@ static struct xb_error *read_pointed(struct batch *b, size_t from, size_t to, si
 	const struct xb_layout *l = &b->vm->layout;
 	size_t n = 0, used = 0, i;
 
+	memset(b->mfas, 0, sizeof(b->mfas));
 	for (i = from; i < to; i++) {
 		struct item *it = &b->item[i];
 		struct xb_rec rec = { l, b->first + i * b->size, b->size };
@@ -134,10 +182,10 @@ static struct xb_error *read_pointed(struct batch *b, size_t from, size_t to, si
 						     .buf = &it->reg_name };
 		it->p.has_current = cur != 0;
 		if (cur != 0)
-			b->io[n++] = (struct xb_io){ .addr = cur, .len = XB_MFA_BYTES, .buf = it->mfa };
+			want_mfa(b, i, cur, &n);
 	}
 	*end = i;
-	XB_TRY(xb_mem_readv(b->vm->mem, b->io, n));
+	XB_TRY(read_sorted(b, n));
 	for (size_t k = 0; k < n; k++) {
 		/* A short stack is not a stack: the structure check below tells whether the process
 		 * moved. */
@@ -154,8 +202,8 @@ static bool decode_all(struct batch *b, size_t from, size_t to)
 	for (size_t i = from; i < to; i++) {
 		struct item *it = &b->item[i];
 
-		it->ok = it->ok && xb_proc_decode(b->vm, it->addr, it->slot, b->first + i * b->size,
-						  b->size, &it->p);
+		it->ok = it->whole && xb_proc_decode(b->vm, it->addr, it->slot, b->first + i * b->size,
+						     b->size, &it->p);
 		b->stats.torn += !it->ok;
 		any |= it->ok;
 	}
@@ -168,7 +216,8 @@ static bool deliver(struct batch *b, struct item *it, xb_proc_fn fn, void *arg)
 	struct xb_stack stack = { b->words + it->stack_at, it->stack_n, it->p.i };
 
 	it->p.has_name = xb_atom_index(b->vm, (xb_term){ it->reg_name }, &it->p.name);
-	it->p.has_current = it->p.has_current && xb_mfa_decode(b->vm, it->mfa, &it->p.current);
+	it->p.has_current =
+		it->p.has_current && xb_mfa_decode(b->vm, b->item[it->mfa_of].mfa, &it->p.current);
 	b->stats.seen++;
 	b->stats.changed += it->p.grade == XB_GRADE_CHANGED;
 	b->stats.running += it->p.grade == XB_GRADE_RUNNING;
@@ -184,18 +233,13 @@ static struct xb_error *read_once(struct batch *b, size_t from, size_t to, size_
 	if (!decode_all(b, from, to))
 		return NULL;
 	XB_TRY(read_pointed(b, from, to, end));
-	for (size_t i = from; i < *end; i++)
-		b->io[i - from] = (struct xb_io){ .addr = b->item[i].addr,
-						  .len = b->size,
-						  .buf = b->second + i * b->size };
-	XB_TRY(xb_mem_readv(b->vm->mem, b->io, *end - from));
+	XB_TRY(read_structs(b, from, *end, b->second));
 	for (size_t i = from; i < *end; i++) {
 		struct item *it = &b->item[i];
 
 		if (it->ok && it->p.grade == XB_GRADE_PARKED &&
-		    (b->io[i - from].got < b->size ||
-		     !xb_proc_same(&b->vm->layout, b->first + i * b->size, b->second + i * b->size,
-				   b->size)))
+		    (!it->whole || !xb_proc_same(&b->vm->layout, b->first + i * b->size,
+						 b->second + i * b->size, b->size)))
 			it->p.grade = XB_GRADE_CHANGED;
 	}
 	return NULL;
@@ -236,14 +280,15 @@ static struct xb_error *run_batch(struct batch *b, xb_proc_fn fn, void *arg, boo
 	return NULL;
 }
 
-/* Walk the slots, a block at a time; a block is read again for every batch that is cut from it. */
+/* Walk the slots, a block at a time; what of a block did not fit into a batch is read again for the next. */
 static struct xb_error *walk(struct batch *b, uint64_t *slots, xb_proc_fn fn, void *arg)
 {
 	const struct xb_roots *r = &b->vm->roots;
+	uint32_t block = SLOTS_MIN;
 	bool stop = false;
 
 	for (uint32_t at = 0; at < r->proc_max && !stop;) {
-		uint32_t n = (uint32_t)XB_MIN(r->proc_max - at, (uint32_t)SLOTS), k;
+		uint32_t n = XB_MIN(r->proc_max - at, block), k;
 
 		XB_TRY(xb_error_wrap(
 			xb_mem_read(b->vm->mem, r->proc_tab + 8 * (uint64_t)at, slots, (size_t)n * 8),
@@ -254,6 +299,7 @@ static struct xb_error *walk(struct batch *b, uint64_t *slots, xb_proc_fn fn, vo
 			b->item[b->n++] = (struct item){ .addr = slots[k], .slot = at + k };
 		}
 		at += k;
+		block = b->n == BATCH ? SLOTS_MIN : XB_MIN(block * 2, (uint32_t)SLOTS_MAX);
 		if (b->n == BATCH || at == r->proc_max)
 			XB_TRY(run_batch(b, fn, arg, &stop));
 	}
@@ -264,7 +310,7 @@ struct xb_error *xb_proc_each(struct xb_vm *vm, unsigned flags, xb_proc_fn fn, v
 			      struct xb_proc_stats *ret)
 {
 	struct batch *b = batch_create(vm, flags);
-	uint64_t *slots = malloc(SLOTS * sizeof(*slots));
+	uint64_t *slots = malloc(SLOTS_MAX * sizeof(*slots));
 	struct xb_error *err = b == NULL || slots == NULL ? xb_error_nomem() : walk(b, slots, fn, arg);
 
 	if (b != NULL) {
