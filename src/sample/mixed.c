@@ -1,7 +1,6 @@
 #include "sample/mixed_impl.h"
 
 #include "base/rd.h"
-#include "elf/symbols.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,15 +10,6 @@ bool xb_mixer_is_jit(const struct xb_mixer *m, xb_addr pc)
 {
 	return m->has_jit && (xb_code_holds(m->vm, pc) || xb_jitlist_fragment(&m->jit, pc) != NULL ||
 			      xb_code_find_retired(m->vm, pc, NULL) != NULL);
-}
-
-bool xb_mixer_is_loop(const struct xb_mixer *m, xb_addr pc)
-{
-	for (size_t i = 0; i < m->n_loops; i++) {
-		if (pc >= m->loop_start[i] && pc < m->loop_end[i])
-			return true;
-	}
-	return false;
 }
 
 bool xb_mixer_push(struct xb_mixer *m, struct mixed_item *it, enum xb_mixed_kind kind, xb_addr pc,
@@ -47,31 +37,6 @@ bool xb_mixer_push(struct xb_mixer *m, struct mixed_item *it, enum xb_mixed_kind
 	return true;
 }
 
-/* The pieces of the interpreter loop; its cold parts are symbols of their own. */
-static void find_loops(struct xb_mixer *m)
-{
-	static const char *const names[] = { "process_main", "process_main.cold",
-					     "erts_dirty_process_main" };
-	struct xb_symbols *symbols;
-	xb_addr bias;
-	struct xb_error *err = xb_object_symbols(m->s->main, &symbols);
-
-	if (err == NULL)
-		err = xb_object_bias(m->s->main, &bias);
-	if (err != NULL) {
-		xb_error_destroy(err);
-		return;
-	}
-	for (size_t i = 0; i < XB_ARRAY_LEN(names) - 1; i++) {
-		const struct xb_symbol *sym = xb_symbols_find(symbols, names[i]);
-
-		if (sym == NULL || sym->size == 0)
-			continue;
-		m->loop_start[m->n_loops] = bias + sym->vaddr;
-		m->loop_end[m->n_loops++] = bias + sym->vaddr + sym->size;
-	}
-}
-
 struct xb_error *xb_mixer_create(struct xb_session *s, const struct xb_mixer_opts *opts,
 				 struct xb_mixer **ret)
 {
@@ -88,7 +53,7 @@ struct xb_error *xb_mixer_create(struct xb_session *s, const struct xb_mixer_opt
 	if (err == NULL && m->has_jit)
 		err = xb_jitlist_read(m->vm, NULL, &m->jit);
 	else if (err == NULL)
-		find_loops(m);
+		xb_mixer_find_loops(m);
 	m->c_stack_low = calloc(s->scheds.n + 1, sizeof(*m->c_stack_low));
 	if (err == NULL && m->c_stack_low == NULL)
 		err = xb_error_nomem();
@@ -134,9 +99,8 @@ const struct xb_mixer_stats *xb_mixer_stats(const struct xb_mixer *m)
 	return &m->stats;
 }
 
-/* The register of a role: forced, else the layout's.  False when neither names one or its value is not known. */
-static bool role(const struct xb_mixer *m, enum xb_layout_reg r, int forced, const struct xb_regs *regs,
-		 xb_addr *ret)
+bool xb_mixer_role(const struct xb_mixer *m, enum xb_layout_reg r, int forced,
+		   const struct xb_regs *regs, xb_addr *ret)
 {
 	int reg = forced >= 0 ? forced : m->vm->layout.reg[r];
 
@@ -146,7 +110,7 @@ static bool role(const struct xb_mixer *m, enum xb_layout_reg r, int forced, con
 	return true;
 }
 
-static void set_proc(struct xb_mixer *m, struct mixed_item *it, xb_addr c_p)
+void xb_mixer_set_proc(struct xb_mixer *m, struct mixed_item *it, xb_addr c_p)
 {
 	it->out.proc = c_p;
 	it->proc = xb_mixer_proc(m, c_p);
@@ -176,8 +140,8 @@ static bool in_erlang(struct xb_mixer *m, struct mixed_item *it)
 
 	m->stats.jit++;
 	it->out.mode = XB_MIXED_IN_ERLANG;
-	if (role(m, XB_R_c_p, m->opts.force.c_p, &raw->regs, &c_p))
-		set_proc(m, it, c_p);
+	if (xb_mixer_role(m, XB_R_c_p, m->opts.force.c_p, &raw->regs, &c_p))
+		xb_mixer_set_proc(m, it, c_p);
 	if (!xb_mixer_erlang(m, it, raw->ip, (const uint64_t *)(const void *)raw->stack, n, false))
 		return false;
 	if (!it->out.rooted && !it->out.cut && it->proc != UINT32_MAX) {
@@ -226,8 +190,8 @@ static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb
 	m->stats.c++;
 	it->out.mode = XB_MIXED_IN_C;
 	/* Without the register there is no process: what the scheduler runs by now may be another one. */
-	if (role(m, XB_R_c_p, m->opts.force.c_p, regs, &c_p))
-		set_proc(m, it, c_p);
+	if (xb_mixer_role(m, XB_R_c_p, m->opts.force.c_p, regs, &c_p))
+		xb_mixer_set_proc(m, it, c_p);
 	if (!xb_mixer_push(m, it, fragment != NULL ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, ra - 1,
 			   false))
 		return false;
@@ -238,44 +202,15 @@ static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb
 		return true;
 	it->want = MIXED_STOP;
 	if (m->opts.force.E >= 0) {
-		it->want = role(m, XB_R_E, m->opts.force.E, regs, &it->E) ? MIXED_E : MIXED_STOP;
+		it->want =
+			xb_mixer_role(m, XB_R_E, m->opts.force.E, regs, &it->E) ? MIXED_E : MIXED_STOP;
 	} else if (!m->vm->id.frame_pointers) {
 		enum xb_site_rule rule = xb_sites_rule(m->sites, ra);
 
 		m->stats.no_E += rule == XB_SITE_UNKNOWN;
-		if (rule == XB_SITE_SAVED && role(m, XB_R_E_saved, -1, regs, &it->E))
+		if (rule == XB_SITE_SAVED && xb_mixer_role(m, XB_R_E_saved, -1, regs, &it->E))
 			it->want = MIXED_E;
 	}
-	return true;
-}
-
-/* The interpreter: @regs is the state in process_main(). */
-static bool in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs)
-{
-	static const enum xb_reg likely[] = { XB_REG_RBX, XB_REG_RBP, XB_REG_R8, XB_REG_R12,
-					      XB_REG_R15 };
-	xb_addr I = 0, E = 0;
-	bool have_I;
-
-	m->stats.emu++;
-	it->out.mode = XB_MIXED_IN_ERLANG;
-	if (!xb_mixer_push(m, it, XB_MIXED_NATIVE, regs->r[XB_REG_RIP], false))
-		return false;
-	if (it->out.sched != NULL)
-		set_proc(m, it, xb_sched_current(m->vm, it->out.sched));
-	have_I = role(m, XB_R_I, m->opts.force.I, regs, &I) && xb_code_holds(m->vm, I);
-	for (size_t i = 0; m->opts.force.I < 0 && !have_I && i < XB_ARRAY_LEN(likely); i++) {
-		I = regs->r[likely[i]];
-		have_I = xb_regs_has(regs, likely[i]) && xb_code_holds(m->vm, I);
-	}
-	it->pc = have_I ? I : 0;
-	if (it->proc == UINT32_MAX) {
-		it->out.rooted = !have_I;
-		it->out.mode = have_I ? XB_MIXED_IN_ERLANG : XB_MIXED_SCHEDULING;
-		return !have_I || xb_mixer_push(m, it, XB_MIXED_ERLANG, I, false);
-	}
-	it->want = role(m, XB_R_E, m->opts.force.E, regs, &E) ? MIXED_E : MIXED_STOP;
-	it->E = E;
 	return true;
 }
 
@@ -288,7 +223,7 @@ static bool on_dirty(struct xb_mixer *m, struct mixed_item *it)
 
 	if (c_p == 0)
 		return false;
-	set_proc(m, it, c_p);
+	xb_mixer_set_proc(m, it, c_p);
 	it->want = it->proc == UINT32_MAX ? MIXED_DONE : MIXED_SAVED_ALL;
 	it->out.mode = XB_MIXED_IN_C;
 	return it->proc != UINT32_MAX;
@@ -300,10 +235,10 @@ static bool in_c(struct xb_mixer *m, struct mixed_item *it)
 	bool ended = false, reached;
 
 	if (xb_mixer_is_loop(m, it->raw->ip))
-		return in_loop(m, it, &regs);
+		return xb_mixer_in_loop(m, it, &regs);
 	reached = xb_mixer_native(m, it, &regs, &ended);
 	if (reached)
-		return m->has_jit ? below_jit(m, it, &regs) : in_loop(m, it, &regs);
+		return m->has_jit ? below_jit(m, it, &regs) : xb_mixer_in_loop(m, it, &regs);
 	if (on_dirty(m, it))
 		return true;
 	it->out.mode = it->out.sched != NULL ? XB_MIXED_SCHEDULING : XB_MIXED_OTHER;
@@ -322,7 +257,7 @@ static bool blind(struct xb_mixer *m, struct mixed_item *it)
 	it->out.rooted = c_p == 0;
 	if (c_p == 0)
 		return true;
-	set_proc(m, it, c_p);
+	xb_mixer_set_proc(m, it, c_p);
 	it->want = it->proc == UINT32_MAX ? MIXED_DONE : MIXED_SAVED_ALL;
 	return true;
 }

@@ -1,4 +1,5 @@
-/* Between the parts of the mixer: mixed.c (batches), mixed_native.c (C frames), mixed_later.c (reads afterwards). */
+/* Between the parts of the mixer: mixed.c (batches), mixed_native.c (C frames), mixed_loop.c (the
+ * interpreter), mixed_later.c (reads afterwards). */
 #ifndef XB_SAMPLE_MIXED_IMPL_H
 #define XB_SAMPLE_MIXED_IMPL_H
 
@@ -72,6 +73,19 @@ struct xb_mixer {
 
 /** Whether @pc is native code that stands for Erlang: a module's, or a shared fragment's. */
 bool xb_mixer_is_jit(const struct xb_mixer *m, xb_addr pc);
+
+/** The register of a role: forced, else the layout's.  False when neither names one or its value is not known. */
+bool xb_mixer_role(const struct xb_mixer *m, enum xb_layout_reg r, int forced,
+		   const struct xb_regs *regs, xb_addr *ret);
+
+/** Make @c_p the process of the item; none, and counted, when it cannot be one. */
+void xb_mixer_set_proc(struct xb_mixer *m, struct mixed_item *it, xb_addr c_p);
+
+/** Find the pieces of the interpreter loop; none where no symbol tells. */
+void xb_mixer_find_loops(struct xb_mixer *m);
+
+/** A sample in the interpreter loop or in C called from it: @regs is the state in the loop.  False: out of memory. */
+bool xb_mixer_in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs);
 
 /** Whether @pc is in the interpreter loop. */
 bool xb_mixer_is_loop(const struct xb_mixer *m, xb_addr pc);
