@@ -1,5 +1,6 @@
 #include "xbtest.h"
 
+#include "fakemem.h"
 #include "fakevm.h"
 
 #include "vm/atom.h"
@@ -8,57 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* One region; what lies outside is unmapped.  Addresses are chosen like those of a real process. */
-enum { REGION = 8 << 20 };
-#define BASE UINT64_C(0x7f0000000000)
-
-struct fakevm_memory {
-	unsigned char *bytes;
-	size_t used;
-};
-
-static struct xb_error *fake_readv(void *self, struct xb_io *io, size_t n)
-{
-	const struct fakevm_memory *m = self;
-
-	for (size_t i = 0; i < n; i++) {
-		if (io[i].addr < BASE || io[i].addr >= BASE + m->used)
-			continue;
-		io[i].got = XB_MIN(io[i].len, (size_t)(BASE + m->used - io[i].addr));
-		memcpy(io[i].buf, m->bytes + (io[i].addr - BASE), io[i].got);
-	}
-	return NULL;
-}
-
-static bool fake_is_stable(void *self)
-{
-	(void)self;
-	return true;
-}
-
-static void fake_destroy(void *self)
-{
-	struct fakevm_memory *m = self;
-
-	free(m->bytes);
-	free(m);
-}
-
-static const struct xb_mem_ops fake_ops = { "fake VM", fake_readv, fake_is_stable, fake_destroy };
-
 static xb_addr take(struct fakevm *f, size_t size, size_t align)
 {
 	size_t at = xb_align_up(f->memory->used, align);
 
-	assert_true(at + size <= REGION);
+	assert_true(at + size <= FAKEMEM_SIZE);
 	f->memory->used = at + size;
-	return BASE + at;
+	return FAKEMEM_BASE + at;
 }
 
 static void put(struct fakevm *f, xb_addr addr, const void *bytes, size_t n)
 {
-	assert_true(addr >= BASE && addr - BASE + n <= f->memory->used);
-	memcpy(f->memory->bytes + (addr - BASE), bytes, n);
+	assert_true(addr >= FAKEMEM_BASE && addr - FAKEMEM_BASE + n <= f->memory->used);
+	memcpy(f->memory->bytes + (addr - FAKEMEM_BASE), bytes, n);
 }
 
 void fakevm_put64(struct fakevm *f, xb_addr addr, uint64_t v)
@@ -70,7 +33,7 @@ uint64_t fakevm_get64(struct fakevm *f, xb_addr addr)
 {
 	uint64_t v;
 
-	memcpy(&v, f->memory->bytes + (addr - BASE), 8);
+	memcpy(&v, f->memory->bytes + (addr - FAKEMEM_BASE), 8);
 	return v;
 }
 
@@ -385,10 +348,10 @@ void fakevm_create(struct fakevm *f, unsigned release, enum xb_flavor flavor)
 			      .memory = calloc(1, sizeof(*f->memory)) };
 	assert_non_null(f->vm);
 	assert_non_null(f->memory);
-	f->memory->bytes = calloc(1, REGION);
+	f->memory->bytes = calloc(1, FAKEMEM_SIZE);
 	assert_non_null(f->memory->bytes);
 	assert_ok(xb_layout_for(release, flavor, any_size, NULL, &f->vm->layout));
-	assert_ok(xb_mem_create(&fake_ops, f->memory, &f->vm->mem));
+	assert_ok(xb_mem_create(&fakemem_ops, f->memory, &f->vm->mem));
 	f->vm->id.otp = release;
 	f->vm->id.flavor = flavor;
 	f->normal_exit = take(f, 64, 64);
