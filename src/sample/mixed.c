@@ -174,11 +174,13 @@ static xb_addr light_bif_caller(const struct xb_mixer *m, const struct mixed_ite
 	return xb_code_holds(m->vm, pc) ? pc : 0;
 }
 
-/* C code below a JIT: @regs is the state at the return into Erlang code. */
-static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs)
+/*
+ * C code below a JIT: @regs is the state at the return into Erlang code, or (@exact) in JIT code that is on the C stack.
+ */
+static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs, bool exact)
 {
-	xb_addr ra = regs->r[XB_REG_RIP], c_p = 0;
-	const struct xb_jitrange *fragment = xb_jitlist_fragment(&m->jit, ra - 1);
+	xb_addr ra = regs->r[XB_REG_RIP], pc = exact ? ra : ra - 1, c_p = 0;
+	const struct xb_jitrange *fragment = xb_jitlist_fragment(&m->jit, pc);
 
 	/* process_main called the scheduler: the process it had is switched out. */
 	if (fragment != NULL && strcmp(fragment->name, "global::process_main") == 0) {
@@ -192,8 +194,7 @@ static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb
 	/* Without the register there is no process: what the scheduler runs by now may be another one. */
 	if (xb_mixer_role(m, XB_R_c_p, m->opts.force.c_p, regs, &c_p))
 		xb_mixer_set_proc(m, it, c_p);
-	if (!xb_mixer_push(m, it, fragment != NULL ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, ra - 1,
-			   false))
+	if (!xb_mixer_push(m, it, fragment != NULL ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, pc, false))
 		return false;
 	it->caller = light_bif_caller(m, it, fragment);
 	if (it->caller != 0 && !xb_mixer_push(m, it, XB_MIXED_ERLANG, it->caller, false))
@@ -236,13 +237,17 @@ static bool in_c(struct xb_mixer *m, struct mixed_item *it)
 
 	if (xb_mixer_is_loop(m, it->raw->ip))
 		return xb_mixer_in_loop(m, it, &regs);
+	/* JIT code that has just switched to the C stack, or not yet back. */
+	if (xb_mixer_is_jit(m, regs.r[XB_REG_RIP]))
+		return below_jit(m, it, &regs, true);
 	reached = xb_mixer_native(m, it, &regs, &ended);
 	if (reached)
-		return m->has_jit ? below_jit(m, it, &regs) : xb_mixer_in_loop(m, it, &regs);
+		return m->has_jit ? below_jit(m, it, &regs, false) : xb_mixer_in_loop(m, it, &regs);
 	if (on_dirty(m, it))
 		return true;
 	it->out.mode = it->out.sched != NULL ? XB_MIXED_SCHEDULING : XB_MIXED_OTHER;
 	it->out.rooted = ended;
+	it->out.broken = !ended;
 	m->stats.other++;
 	return true;
 }

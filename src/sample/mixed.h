@@ -76,7 +76,8 @@ struct xb_mixed {
 	size_t n;
 	size_t n_exact; /* frames known from the instant of the sample; all of them in an exact stack */
 	bool rooted;    /* reaches the first frame of the process, or of the thread */
-	bool cut;       /* deeper than the bound: the outermost frames are missing */
+	bool broken; /* C frames ended before any root or Erlang code: whom it belongs to is not known */
+	bool cut;    /* deeper than the bound: the outermost frames are missing */
 	uint64_t delay_ns; /* from the sample to the read of what is not exact; 0 when all is exact */
 	bool still_on;     /* at that read the scheduler still ran the same process */
 };

@@ -53,7 +53,9 @@ void sample_health_facts(struct xb_report *r, const struct sample_ctx *c)
 	xb_report_health(r, "exact_percent", "% of Erlang stacks exact", XB_KIND_PERCENT,
 			 xb_cell_real(percent(p->exact, p->erlang)));
 	xb_report_health(r, "rooted_percent", "% rooted", XB_KIND_PERCENT,
-			 xb_cell_real(percent(p->rooted, p->erlang)));
+			 xb_cell_real(percent(p->rooted, p->erlang + p->broken)));
+	xb_report_health(r, "broken_stacks", p->broken > 0 ? "% led nowhere" : NULL, XB_KIND_UINT,
+			 xb_cell_uint(p->broken));
 	xb_report_health(r, "median_skid_ns", "median skid % (of the others)", XB_KIND_DURATION_NS,
 			 p->skid.n == 0 ? xb_cell_none()
 					: xb_cell_uint(xb_skid_quantile(&p->skid, 0.5)));

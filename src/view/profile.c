@@ -286,6 +286,7 @@ struct xb_error *xb_profile_add(void *profile, const struct xb_mixed *m)
 	size_t before = p->pool.len;
 
 	p->samples++;
+	p->broken += m->broken;
 	if (before + m->n > MAX_POOL || !xb_u32s_reserve(&p->pool, before + m->n)) {
 		p->overflow++;
 		return NULL;

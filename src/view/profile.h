@@ -82,6 +82,7 @@ struct xb_profile {
 	/* Sums. */
 	uint64_t samples, exact, rooted,
 		erlang; /* @erlang: with a process; rooted and exact are among these */
+	uint64_t broken; /* C stacks that led nowhere: there may have been a process */
 	uint64_t code_changes, overflow, ambiguous;
 	struct xb_skid skid;
 	/* Private. */
