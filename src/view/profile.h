@@ -80,8 +80,9 @@ struct xb_profile {
 	struct xb_pcounters counters;
 	struct xb_u32s pool;
 	/* Sums. */
-	uint64_t samples, exact, rooted,
-		erlang; /* @erlang: with a process; rooted and exact are among these */
+	uint64_t samples;
+	uint64_t erlang, exact,
+		rooted;  /* with a process; of these: known from the instant, reaching the root */
 	uint64_t broken; /* C stacks that led nowhere: there may have been a process */
 	uint64_t code_changes, overflow, ambiguous;
 	struct xb_skid skid;

@@ -141,7 +141,7 @@ struct xb_error *xb_check_old_heap(struct xb_check_ctx *c, struct xb_check_resul
 static unsigned priority(const struct xb_check_subject *s, unsigned which)
 {
 	return (unsigned)(get(s, XB_F_Process_state) >>
-			  (s->vm->layout.konst[XB_K_BIT_PRIO_SHIFT] + 2 * which)) &
+			  (s->vm->layout.konst[XB_K_BIT_PRIO_SHIFT] + 2 * (uint64_t)which)) &
 	       3;
 }
 

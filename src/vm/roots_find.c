@@ -161,7 +161,7 @@ static void prefetch(struct xb_finder *f, const xb_addr *at, size_t n)
 /* For roots that are told by what they point to: @spec->points gives the address of a candidate, 0 for none. */
 static void prefetch_pointed(struct xb_finder *f, const struct root_spec *spec)
 {
-	xb_addr *at = xb_arena_array(&f->arena, 2 * MAX_CANDIDATES, sizeof(*at));
+	xb_addr *at = xb_arena_array(&f->arena, (size_t)2 * MAX_CANDIDATES, sizeof(*at));
 	size_t n = 0, first;
 
 	for (size_t i = 0; at != NULL && i < f->n_parts; i++) {

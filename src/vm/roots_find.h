@@ -22,6 +22,7 @@ struct root_spec {
 	bool need;
 };
 
+/** Copy the writable data of the emulator.  Errors: NOMEM. */
 XB_NODISCARD struct xb_error *xb_finder_create(struct xb_vm *vm, const struct xb_vm_source *source,
 					       struct xb_finder **ret);
 void xb_finder_destroy(struct xb_finder *f);
@@ -45,7 +46,7 @@ uint64_t xb_finder_word(const struct xb_finder *f, xb_addr addr);
 /** Whether @w may point to allocated memory: aligned, of a user, and not into the emulator's own image. */
 bool xb_finder_is_pointer(const struct xb_finder *f, uint64_t w);
 
-enum { XB_FINDER_REMOTE_WORDS = 4 };
+#define XB_FINDER_REMOTE_WORDS ((size_t)4)
 
 /** The first words of what lies at @addr outside the data; zeroes when unreadable.  Valid until the next call. */
 const uint64_t *xb_finder_remote(struct xb_finder *f, xb_addr addr);
@@ -54,13 +55,19 @@ const uint64_t *xb_finder_remote(struct xb_finder *f, xb_addr addr);
  * else NULL. */
 const char *xb_finder_literal(struct xb_finder *f, xb_addr addr, size_t len);
 
+/** The VM it was made for. */
 struct xb_vm *xb_finder_vm(struct xb_finder *f);
 
+/*
+ * Shapes, in roots_shape.c: whether what is at the live address @addr can be the root.  Cost: the first comparison
+ * refuses nearly every address.
+ */
 bool xb_looks_like_proc_table(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_atom_table(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_module_tables(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_jit_descriptor(struct xb_finder *f, xb_addr addr);
+/** Where a would-be JIT descriptor at @addr points to, 0 when it cannot be one. */
 xb_addr xb_jit_descriptor_points(struct xb_finder *f, xb_addr addr);
 
 #endif

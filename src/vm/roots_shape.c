@@ -59,7 +59,7 @@ bool xb_looks_like_module_tables(struct xb_finder *f, xb_addr addr)
 
 	return seg >= 4096 && seg % 8 == 0 && seg >> 47 == 0 && name != 0 &&
 	       field(f, addr + STRIDE, XB_F_Hash_name) == name &&
-	       field(f, addr + 2 * STRIDE, XB_F_Hash_name) == name &&
+	       field(f, addr + 2 * (xb_addr)STRIDE, XB_F_Hash_name) == name &&
 	       named_table(f, addr, "module_code");
 }
 

@@ -81,7 +81,8 @@ state_is() { [ "$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2
 comm_is() { [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ]; }
 
 erl=${VM_ERL:-erl}
-emulator=$("$erl" -noshell -eval 'io:format("~ts/erts-~ts/bin", [code:root_dir(), erlang:system_info(version)]), halt(0).')
+emulator=$("$erl" -noshell -eval \
+    'io:format("~ts/erts-~ts/bin", [code:root_dir(), erlang:system_info(version)]), halt(0).')
 forever='timer:sleep(infinity).'
 
 # copy_vm NAME: start a private copy of the emulator; sets raw.  The path of the copy is $tmp/NAME/beam.smp.

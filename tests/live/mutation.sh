@@ -8,5 +8,8 @@ command -v "${VM_ERL:-erl}" >/dev/null || { echo "1..0 # SKIP no erl here"; exit
 trap vm_stop_all EXIT
 scratch=$(mktemp -d) || exit 1
 trap 'vm_stop_all; rm -rf "$scratch"' EXIT
-vm_compile "${VM_EBIN:-$scratch/ebin}" && vm_start mutated zoo 600 || { echo "Bail out! no VM"; exit 1; }
+if ! vm_compile "${VM_EBIN:-$scratch/ebin}" || ! vm_start mutated zoo 600; then
+    echo "Bail out! no VM"
+    exit 1
+fi
 "${MUTATE:-${BUILD:-build}/tests/live/mutate}" "$VM_PID"

@@ -290,7 +290,8 @@ vm_ask again fill 15000 >/dev/null
 for _ in 1 2 3 4 5 6 7; do
 	"$tool" --json "$VM_PID" | jq '.health | "\(.duration_ns) \(.attach_ns) \(.list_ns) \(.check_ns)"' -r
 done | sort -n | sed -n 4p >"$TMP/time"
-awk '{ printf "# 15,000 functions: %.1f ms in all: attach %.1f, list %.1f, check %.1f\n", $1 / 1e6, $2 / 1e6, $3 / 1e6, $4 / 1e6 }' "$TMP/time"
+awk '{ printf "# 15,000 functions: %.1f ms in all: attach %.1f, list %.1f, check %.1f\n",
+    $1 / 1e6, $2 / 1e6, $3 / 1e6, $4 / 1e6 }' "$TMP/time"
 # Other work on the machine must not fail this; the figure proper is in bench.
 in_time() {
 	awk '{ exit !($1 < 400e6 && $3 < 100e6) }' "$TMP/time"

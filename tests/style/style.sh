@@ -107,7 +107,7 @@ length)
 shell)
     program shellcheck
     mapfile -t scripts < <(files '*.sh' '.ci/run')
-    shellcheck -x -P SCRIPTDIR "${scripts[@]}"
+    shellcheck -S warning -x -P SCRIPTDIR "${scripts[@]}"
     ;;
 awk)
     # Every script gives the same under mawk, gawk --posix and gawk --lint has nothing fatal to say.
