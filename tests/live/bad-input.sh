@@ -144,7 +144,7 @@ test_names() {
 	second=$raw
 	await "$second"
 	check "several VMs and no name: counts" 2 '[0-9]+ Erlang VMs are visible' "${run[@]}"
-	check "several VMs and no name: lists" 2 "^ +$first +bad1@127.0.0.1" "${run[@]}"
+	check "several VMs and no name: lists" 2 "^erlang-[a-z-]+: +$first +bad1@127.0.0.1" "${run[@]}"
 	tid=$(ls "/proc/$second/task" | tail -n 1)
 	check "a thread of a VM" 2 "$tid is a thread of process $second" "${run[@]}" "$tid"
 	if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
