@@ -161,10 +161,23 @@ static void quoted(struct xb_json *j, const char *s, size_t len)
 
 void xb_json_key(struct xb_json *j, const char *key)
 {
+	char piece[64] = "\"";
+	size_t len = 0;
+
 	xb_assert(j->depth > 0 && j->level[j->depth - 1].object && !j->keyed);
 	separate(j);
-	quoted(j, key, strlen(key));
-	xb_sink_puts(j->sink, ": ");
+	/* Our own keys are short and plain: one piece instead of four. */
+	while (len < sizeof(piece) - 4 && is_plain(key[len])) {
+		piece[len + 1] = key[len];
+		len++;
+	}
+	if (key[len] == '\0') {
+		memcpy(piece + len + 1, "\": ", 3);
+		xb_sink_write(j->sink, piece, len + 4);
+	} else {
+		quoted(j, key, strlen(key));
+		xb_sink_puts(j->sink, ": ");
+	}
 	j->keyed = true;
 }
 

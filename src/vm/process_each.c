@@ -21,7 +21,7 @@ enum {
 	SLOTS_MIN =
 		2048, /* table slots read at once: a few more than a batch where the table is full, */
 	SLOTS_MAX = 32768, /* and many where it is empty */
-	BATCH = 512, /* processes at once: what is read of them stays in the cache for the second look */
+	BATCH = 256, /* processes at once: what is read of them stays in the cache for the second look */
 	MFA_SETS = 64, /* current functions remembered within a batch */
 	RETRIES = 4,
 	MAX_STACK_WORDS = 64 << 10 << 4, /* of one stack: 8 MiB */
