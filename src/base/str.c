@@ -49,6 +49,17 @@ void xb_str_addc(struct xb_str *s, char c)
 	xb_str_addn(s, &c, 1);
 }
 
+void xb_str_addu(struct xb_str *s, uint64_t decimal)
+{
+	char digits[20], *p = digits + sizeof(digits);
+
+	do {
+		*--p = (char)('0' + decimal % 10);
+		decimal /= 10;
+	} while (decimal > 0);
+	xb_str_addn(s, p, (size_t)(digits + sizeof(digits) - p));
+}
+
 void xb_str_addf(struct xb_str *s, const char *fmt, ...)
 {
 	va_list ap;

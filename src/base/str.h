@@ -15,10 +15,11 @@ struct xb_str {
 		0                                                                                      \
 	}
 
-/** Append text, @n bytes, one byte, formatted text.  After a failure they do nothing. */
+/** Append text, @n bytes, one byte, a number, formatted text.  After a failure they do nothing. */
 void xb_str_add(struct xb_str *s, const char *text);
 void xb_str_addn(struct xb_str *s, const char *bytes, size_t n);
 void xb_str_addc(struct xb_str *s, char c);
+void xb_str_addu(struct xb_str *s, uint64_t decimal);
 void xb_str_addf(struct xb_str *s, const char *fmt, ...) XB_PRINTF(2, 3);
 
 /** The text, "" while empty.  Borrowed until the next change. */

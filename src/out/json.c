@@ -117,6 +117,12 @@ static void escape_control(struct xb_sink *sink, uint32_t cp)
 	}
 }
 
+/* What nearly all text is made of. */
+static bool is_plain(char c)
+{
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
 static void quoted(struct xb_json *j, const char *s, size_t len)
 {
 	size_t plain = 0; /* start of bytes that go out unchanged */
@@ -125,8 +131,13 @@ static void quoted(struct xb_json *j, const char *s, size_t len)
 	xb_sink_putc(j->sink, '"');
 	while (at < len) {
 		uint32_t cp = 0;
-		size_t n = xb_utf8_decode(s + at, len - at, &cp);
+		size_t n;
 
+		if (is_plain(s[at])) {
+			at++;
+			continue;
+		}
+		n = xb_utf8_decode(s + at, len - at, &cp);
 		if (n > 0 && !xb_utf8_is_control(cp) && cp != '"' && cp != '\\') {
 			at += n;
 			continue;
@@ -150,10 +161,23 @@ static void quoted(struct xb_json *j, const char *s, size_t len)
 
 void xb_json_key(struct xb_json *j, const char *key)
 {
+	char piece[64] = "\"";
+	size_t len = 0;
+
 	xb_assert(j->depth > 0 && j->level[j->depth - 1].object && !j->keyed);
 	separate(j);
-	quoted(j, key, strlen(key));
-	xb_sink_puts(j->sink, ": ");
+	/* Our own keys are short and plain: one piece instead of four. */
+	while (len < sizeof(piece) - 4 && is_plain(key[len])) {
+		piece[len + 1] = key[len];
+		len++;
+	}
+	if (key[len] == '\0') {
+		memcpy(piece + len + 1, "\": ", 3);
+		xb_sink_write(j->sink, piece, len + 4);
+	} else {
+		quoted(j, key, strlen(key));
+		xb_sink_puts(j->sink, ": ");
+	}
 	j->keyed = true;
 }
 
@@ -170,8 +194,14 @@ void xb_json_text(struct xb_json *j, const char *text)
 
 void xb_json_u64(struct xb_json *j, uint64_t v)
 {
+	char digits[20], *p = digits + sizeof(digits);
+
 	before_value(j);
-	xb_sink_printf(j->sink, "%" PRIu64, v);
+	do {
+		*--p = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	xb_sink_write(j->sink, p, (size_t)(digits + sizeof(digits) - p));
 }
 
 void xb_json_i64(struct xb_json *j, int64_t v)

@@ -42,8 +42,13 @@ void xb_proc_write_id(const struct xb_vm *vm, uint64_t id, struct xb_str *out)
 {
 	uint32_t num, serial;
 
-	if (xb_proc_pid_parts(vm, id, &num, &serial))
-		xb_str_addf(out, "<0.%u.%u>", num, serial);
-	else
+	if (!xb_proc_pid_parts(vm, id, &num, &serial)) {
 		xb_str_addf(out, "#Pid<0x%llx>", (unsigned long long)id);
+		return;
+	}
+	xb_str_add(out, "<0.");
+	xb_str_addu(out, num);
+	xb_str_addc(out, '.');
+	xb_str_addu(out, serial);
+	xb_str_addc(out, '>');
 }

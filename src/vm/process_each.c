@@ -21,7 +21,7 @@ enum {
 	SLOTS_MIN =
 		2048, /* table slots read at once: a few more than a batch where the table is full, */
 	SLOTS_MAX = 32768, /* and many where it is empty */
-	BATCH = 512, /* processes at once: what is read of them stays in the cache for the second look */
+	BATCH = 256, /* processes at once: what is read of them stays in the cache for the second look */
 	MFA_SETS = 64, /* current functions remembered within a batch */
 	RETRIES = 4,
 	MAX_STACK_WORDS = 64 << 10 << 4, /* of one stack: 8 MiB */
@@ -94,8 +94,8 @@ static int by_address(const void *pa, const void *pb)
 	return (a->addr > b->addr) - (a->addr < b->addr);
 }
 
-/* Read the first @n of b->io, neighbours next to each other; their order is another one afterwards. */
-static struct xb_error *read_sorted(struct batch *b, size_t n)
+/* Put the first @n of b->io in order, which they often are already. */
+static void sort_io(struct batch *b, size_t n)
 {
 	size_t i = 1;
 
@@ -103,7 +103,6 @@ static struct xb_error *read_sorted(struct batch *b, size_t n)
 		i++;
 	if (i < n)
 		qsort(b->io, n, sizeof(b->io[0]), by_address);
-	return xb_mem_readv(b->vm->mem, b->io, n);
 }
 
 /* (2) and (4): the structures of items [from, to) into @copy; item.ok when all of it was there. */
@@ -113,7 +112,8 @@ static struct xb_error *read_structs(struct batch *b, size_t from, size_t to, un
 		b->io[i - from] = (struct xb_io){ .addr = b->item[i].addr,
 						  .len = b->size,
 						  .buf = copy + i * b->size };
-	XB_TRY(read_sorted(b, to - from));
+	sort_io(b, to - from);
+	XB_TRY(xb_mem_readv(b->vm->mem, b->io, to - from));
 	for (size_t k = 0; k < to - from; k++) {
 		size_t i = (size_t)((unsigned char *)b->io[k].buf - copy) / b->size;
 
@@ -123,14 +123,14 @@ static struct xb_error *read_structs(struct batch *b, size_t from, size_t to, un
 }
 
 /* Ask for the current function of item @i, unless one of this batch has it already. */
-static void want_mfa(struct batch *b, size_t i, xb_addr cur, size_t *n_io)
+static void want_mfa(struct batch *b, size_t i, xb_addr cur, struct xb_io *io, size_t *n_io)
 {
 	size_t set = (cur >> 3) % MFA_SETS;
 
 	if (b->mfas[set].addr != cur) {
 		b->mfas[set].addr = cur;
 		b->mfas[set].item = (uint32_t)i;
-		b->io[(*n_io)++] =
+		io[(*n_io)++] =
 			(struct xb_io){ .addr = cur, .len = XB_MFA_BYTES, .buf = b->item[i].mfa };
 	}
 	b->item[i].mfa_of = b->mfas[set].item;
@@ -145,7 +145,8 @@ static bool want_stack(const struct batch *b, const struct xb_proc *p)
 static struct xb_error *read_pointed(struct batch *b, size_t from, size_t to, size_t *end)
 {
 	const struct xb_layout *l = &b->vm->layout;
-	size_t n = 0, used = 0, i;
+	struct xb_io *rest = b->io + BATCH; /* names and functions; they have no useful order */
+	size_t n = 0, n_rest = 0, used = 0, i;
 
 	memset(b->mfas, 0, sizeof(b->mfas));
 	for (i = from; i < to; i++) {
@@ -177,15 +178,19 @@ static struct xb_error *read_pointed(struct batch *b, size_t from, size_t to, si
 		used += words;
 		it->reg_name = 0;
 		if (reg != 0)
-			b->io[n++] = (struct xb_io){ .addr = reg + xb_layout_at(l, XB_F_RegProc_name),
-						     .len = 8,
-						     .buf = &it->reg_name };
+			rest[n_rest++] =
+				(struct xb_io){ .addr = reg + xb_layout_at(l, XB_F_RegProc_name),
+						.len = 8,
+						.buf = &it->reg_name };
 		it->p.has_current = cur != 0;
 		if (cur != 0)
-			want_mfa(b, i, cur, &n);
+			want_mfa(b, i, cur, rest, &n_rest);
 	}
 	*end = i;
-	XB_TRY(read_sorted(b, n));
+	sort_io(b, n);
+	memmove(b->io + n, rest, n_rest * sizeof(*rest));
+	n += n_rest;
+	XB_TRY(xb_mem_readv(b->vm->mem, b->io, n));
 	for (size_t k = 0; k < n; k++) {
 		/* A short stack is not a stack: the structure check below tells whether the process
 		 * moved. */
