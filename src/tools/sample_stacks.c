@@ -226,7 +226,7 @@ static void head_json(struct stacks *k, const struct xb_proc *p, const struct xb
 	json_number(k, "message_queue_len", p->messages);
 	json_number(k, "reductions", p->reductions);
 	json_number(k, "heap_size_bytes", p->heap_words * 8);
-	json_number(k, "total_heap_size_bytes", (p->heap_words + p->old_heap_words) * 8);
+	json_number(k, "old_heap_size_bytes", p->old_heap_words * 8);
 	json_number(k, "stack_size_bytes", p->stack_words * 8);
 	xb_json_key(j, "rooted");
 	xb_json_bool(j, scan->rooted);
@@ -263,7 +263,9 @@ static bool each(void *arg, const struct xb_proc *p, const struct xb_stack *stac
 		k->err = xb_error_nomem();
 		return false;
 	}
-	n = XB_MIN(k->frames.len, (size_t)k->opts->max_callchain_depth);
+	n = k->frames.len;
+	if (k->opts->max_callchain_depth != 0)
+		n = XB_MIN(n, (size_t)k->opts->max_callchain_depth);
 	k->shown++;
 	k->n_frames += n;
 	k->not_rooted += !scan.rooted && stack->n > 0;
@@ -281,6 +283,7 @@ static bool each(void *arg, const struct xb_proc *p, const struct xb_stack *stac
 		xb_json_array_begin(&k->json);
 		ok = write_frames(k, n);
 		xb_json_array_end(&k->json);
+		json_number(k, "frames_cut", k->frames.len - n);
 		xb_json_object_end(&k->json);
 	}
 	return ok && !xb_tool_interrupted() && !xb_sink_failed(&k->run->out);
