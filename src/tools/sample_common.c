@@ -57,7 +57,8 @@ static struct xb_error *open_source(struct sample_ctx *c, uint64_t period_ns)
 struct xb_error *sample_prepare(struct sample_ctx *c, uint64_t period_ns)
 {
 	struct xb_mixer_opts mo = {
-		.max_depth = (size_t)c->opts->max_callchain_depth,
+		.max_depth = c->opts->max_callchain_depth != 0 ? (size_t)c->opts->max_callchain_depth
+							       : SAMPLE_DEPTH,
 		.force = { .c_p = forced(c->opts->force_c_p),
 			   .E = forced(c->opts->force_E),
 			   .I = forced(c->opts->force_I) },

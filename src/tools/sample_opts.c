@@ -60,9 +60,10 @@ static const struct xb_opt how_options[] = {
 	  .choices = backend_names,
 	  .help = "perf events, or timed remote reads (poll) that need less privilege and tell less; auto takes "
 		  "perf where permitted and says otherwise" },
-	{ "max-callchain-depth", 0, XB_OPT_U64, .at = AT(max_callchain_depth), .arg = "N",
-	  .def = "1024", .min = 1, .max = 1000000,
-	  .help = "keep at most N frames of a stack; the rest is shown as cut" },
+	{ "max-callchain-depth", 0, XB_OPT_U64, .at = AT(max_callchain_depth), .arg = "N", .min = 1,
+	  .max = 1000000,
+	  .help = "keep at most N frames of a stack; without this, 1024 of a sample and all of what --process and "
+		  "--all print" },
 	{ "user-stack", 0, XB_OPT_BYTES, .at = AT(user_stack_bytes), .arg = "SIZE", .def = "16K",
 	  .min = 1024, .max = USER_STACK_MAX,
 	  .help = "stack bytes the kernel copies with each sample, a multiple of 8" },

@@ -36,6 +36,9 @@ enum sample_backend {
  * (sample_register_names). */
 #define SAMPLE_REGISTER_NONE 0
 
+/* Frames kept of a sample unless the user says otherwise. */
+#define SAMPLE_DEPTH 1024
+
 struct sample_opts {
 	struct xb_target_opts target_opts;
 
@@ -48,7 +51,8 @@ struct sample_opts {
 	uint64_t duration_ns, frequency_hz, period_ns;
 	uint64_t top;
 	bool only_erlang, include_kernel, skid_summary, folded;
-	uint64_t max_callchain_depth, user_stack_bytes;
+	uint64_t max_callchain_depth; /* 0: not given */
+	uint64_t user_stack_bytes;
 	unsigned force_c_p, force_E, force_I; /* SAMPLE_REGISTER_NONE or 1 + register */
 	const char *output;
 

@@ -248,7 +248,7 @@ static void head_json(struct stacks *k, const struct xb_proc *p, const struct xb
 	json_number(k, "message_queue_len", p->messages);
 	json_number(k, "reductions", p->reductions);
 	json_number(k, "heap_size_bytes", p->heap_words * 8);
-	json_number(k, "total_heap_size_bytes", (p->heap_words + p->old_heap_words) * 8);
+	json_number(k, "old_heap_size_bytes", p->old_heap_words * 8);
 	json_number(k, "stack_size_bytes", p->stack_words * 8);
 	xb_json_key(j, "rooted");
 	xb_json_bool(j, scan->rooted);
@@ -266,8 +266,11 @@ static bool write_frames(struct stacks *k, size_t n)
 
 bool stacks_write(struct stacks *k, const struct xb_proc *p, const struct xb_stack_scan *scan)
 {
-	size_t n = XB_MIN(k->frames.len, (size_t)k->opts->max_callchain_depth);
+	size_t n = k->frames.len;
 	bool ok;
+
+	if (k->opts->max_callchain_depth != 0)
+		n = XB_MIN(n, (size_t)k->opts->max_callchain_depth);
 
 	if (!k->run->common.json) {
 		head_text(k, p, scan);
@@ -282,6 +285,7 @@ bool stacks_write(struct stacks *k, const struct xb_proc *p, const struct xb_sta
 		xb_json_array_begin(&k->json);
 		ok = write_frames(k, n);
 		xb_json_array_end(&k->json);
+		json_number(k, "frames_cut", k->frames.len - n);
 		xb_json_object_end(&k->json);
 	}
 	k->n_frames += n;

@@ -85,7 +85,11 @@ static bool read_rows(const struct area *a, struct xb_module *m, xb_addr loc_tab
 	return true;
 }
 
-/* File names are atoms or lists of characters, number 0 being the module's own file. */
+/*
+ * File names are atoms or lists of characters.  Number 0 is what the loader makes of the module's name, and stands for
+ * an empty name as well (beam_file.c:parse_line_chunk()); of a name within Latin-1 it is a list of UTF-8 bytes
+ * (erl_unicode.c:erts_atom_to_string()).
+ */
 static void read_files(const struct area *a, struct xb_module *m, xb_addr fname_ptr)
 {
 	uint64_t terms[MAX_FILES + 1];
@@ -100,7 +104,13 @@ static void read_files(const struct area *a, struct xb_module *m, xb_addr fname_
 		return;
 	m->n_files = max + 1;
 	for (uint32_t i = 0; i <= max; i++) {
-		m->files[i] = xb_literal_text(a->vm, (xb_term){ terms[i] }, MAX_FILE_NAME, &m->arena);
+		xb_term term = { terms[i] };
+
+		m->files[i] = terms[i] != terms[0]
+				      ? NULL
+				      : xb_literal_utf8(a->vm, term, MAX_FILE_NAME, &m->arena);
+		if (m->files[i] == NULL)
+			m->files[i] = xb_literal_text(a->vm, term, MAX_FILE_NAME, &m->arena);
 		if (m->files[i] == NULL)
 			m->files[i] = "";
 	}

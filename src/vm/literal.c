@@ -2,6 +2,7 @@
 
 #include "base/rd.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "vm/atom.h"
 #include "vm/vm.h"
 
@@ -40,7 +41,20 @@ static bool cons_at(struct xb_vm *vm, xb_addr addr, unsigned char *block, xb_add
 	return true;
 }
 
-const char *xb_literal_text(struct xb_vm *vm, xb_term term, size_t max_chars, struct xb_arena *arena)
+static bool is_utf8(const char *s, size_t len)
+{
+	for (size_t n; len > 0; s += n, len -= n) {
+		uint32_t c;
+
+		n = xb_utf8_decode(s, len, &c);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
+static const char *text_of(struct xb_vm *vm, xb_term term, size_t max_chars, bool bytes,
+			   struct xb_arena *arena)
 {
 	struct xb_str s = XB_STR_INIT;
 	unsigned char block[BLOCK];
@@ -59,14 +73,29 @@ const char *xb_literal_text(struct xb_vm *vm, xb_term term, size_t max_chars, st
 		uint64_t cell[2];
 
 		if (!cons_at(vm, term.w & ~(uint64_t)7, block, &base, &have, cell) ||
-		    (cell[0] & 0xf) != vm->layout.konst[XB_K_TAG_SMALL] || cell[0] >> 4 > 0x10ffff)
+		    (cell[0] & 0xf) != vm->layout.konst[XB_K_TAG_SMALL] ||
+		    cell[0] >> 4 > (bytes ? 0xff : 0x10ffff))
 			goto out;
-		add_utf8((uint32_t)(cell[0] >> 4), &s);
+		if (bytes)
+			xb_str_addc(&s, (char)(cell[0] >> 4));
+		else
+			add_utf8((uint32_t)(cell[0] >> 4), &s);
 		term.w = cell[1];
 	}
-	if (term.w == vm->layout.konst[XB_K_TAG_NIL] && !s.oom)
+	if (term.w == vm->layout.konst[XB_K_TAG_NIL] && !s.oom &&
+	    (!bytes || is_utf8(xb_str_get(&s), s.len)))
 		ret = xb_arena_strndup(arena, xb_str_get(&s), s.len);
 out:
 	xb_str_deinit(&s);
 	return ret;
+}
+
+const char *xb_literal_text(struct xb_vm *vm, xb_term term, size_t max_chars, struct xb_arena *arena)
+{
+	return text_of(vm, term, max_chars, false, arena);
+}
+
+const char *xb_literal_utf8(struct xb_vm *vm, xb_term term, size_t max_bytes, struct xb_arena *arena)
+{
+	return text_of(vm, term, max_bytes, true, arena);
 }

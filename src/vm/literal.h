@@ -14,4 +14,7 @@ struct xb_vm;
  */
 const char *xb_literal_text(struct xb_vm *vm, xb_term term, size_t max_chars, struct xb_arena *arena);
 
+/** The same for a list whose elements are the bytes of a UTF-8 text; NULL also when they are not. */
+const char *xb_literal_utf8(struct xb_vm *vm, xb_term term, size_t max_bytes, struct xb_arena *arena);
+
 #endif

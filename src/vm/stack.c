@@ -59,7 +59,9 @@ bool xb_stack_frames(struct xb_vm *vm, const struct xb_stack *stack, struct xb_f
 	struct xb_stack_scan scan = { 0 };
 	xb_addr prev = stack->pc;
 
-	if (stack->pc != 0 && !xb_frames_push(out, (struct xb_frame){ stack->pc, XB_FRAME_PC, 0 }))
+	/* In a dirty NIF and in hibernation it is code of the VM, which is no frame: Process.current says what runs. */
+	if (stack->pc != 0 && xb_code_holds(vm, stack->pc) &&
+	    !xb_frames_push(out, (struct xb_frame){ stack->pc, XB_FRAME_PC, 0 }))
 		return false;
 	for (size_t i = 0; i < stack->n;) {
 		size_t size;

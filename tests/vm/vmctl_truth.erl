@@ -5,7 +5,7 @@
 %%
 %%  H <otp release> <erts version> <frame limit> <settle ms>
 %%  P <pid> <name> <initial call> <current function> <status> <queue length>
-%%    <heap size> <total heap size> <stack size> <reductions>
+%%    <heap size> <total heap size> <stack size> <reductions> <old heap size>
 %%  F <pid> <index> <m:f/a> <file> <line>
 %%  B <pid> <index> <m:f/a>
 %%  D <pid> <depth>
@@ -16,11 +16,12 @@
 %% F: current_stacktrace, innermost first, index from 0. File is empty and line
 %%    0 where the VM has no location. It ends after the frame limit, leaves out
 %%    immediate repetitions of one return address, and begins with the current
-%%    function.
+%%    function. Line breaks, tabs and backslashes in file names: \n \r \t \\.
 %% B: the return addresses on the stack, innermost first, as backtrace prints
 %%    them: complete, with repetitions, without the current function and without
 %%    the final "terminate process normally". Addresses the VM prints as unknown
-%%    (saved frame pointers) are left out.
+%%    (saved frame pointers) are left out, and so are those at the very start of a
+%%    function: no call returns there, it is what a tracing frame is about.
 %% D: the number of B records of the process; present even if 0. A process with
 %%    the flag `sensitive' has neither, the VM prints no backtrace of it.
 %% X: this process is no subject of comparison. Reasons: `writer', the process
@@ -44,7 +45,8 @@
 -export([write/2, backtraces/1]).
 
 %% Told by the process, and read from outside.
--define(TOLD, [initial_call, current_function, total_heap_size, current_stacktrace]).
+-define(TOLD, [initial_call, current_function, total_heap_size, current_stacktrace,
+               garbage_collection_info]).
 -define(READ, [registered_name, status, message_queue_len, heap_size, stack_size,
                reductions]).
 
@@ -103,10 +105,10 @@ told([Pid | Pids], File, Brief, Done, N, Acc) when N < 200 ->
     case process_info(Pid, ?TOLD) of
         undefined ->
             told(Pids, File, Brief, Done, N, Acc);
-        [{_, Initial}, {_, Current}, {_, Heap}, {_, Trace}] ->
+        [{_, Initial}, {_, Current}, {_, Heap}, {_, Trace}, {_, Gc}] ->
             Id = pid_to_list(Pid),
             Frames = [[frames(Id, Trace), returns(Id, Pid)] || not Brief],
-            told(Pids, File, Brief, [{Pid, Initial, Current, Heap} | Done], N + 1,
+            told(Pids, File, Brief, [{Pid, Initial, Current, {Heap, old_heap(Gc)}} | Done], N + 1,
                  [Acc, Frames])
     end;
 told(Pids, File, Brief, Done, _, Acc) ->
@@ -118,7 +120,7 @@ told(Pids, File, Brief, Done, _, Acc) ->
 
 read([], Seen, Records) ->
     {Seen, Records};
-read([{Pid, Initial, Current, Heap} | Told], Seen, Records) ->
+read([{Pid, Initial, Current, {Heap, Old}} | Told], Seen, Records) ->
     case process_info(Pid, ?READ) of
         undefined ->
             read(Told, Seen, Records);
@@ -126,12 +128,17 @@ read([{Pid, Initial, Current, Heap} | Told], Seen, Records) ->
             Record = line(["P", pid_to_list(Pid), name(Name), mfa(Initial), mfa(Current),
                            atom_to_list(Status) |
                            [integer_to_list(I) || I <- [Queue, Young, Heap, Stack,
-                                                        Reductions]]]),
+                                                        Reductions, Old]]]),
             %% Asking the processes executing dirty NIFs once more would be
             %% work for others.
             Look = [{Pid, [{status, Status}, {reductions, Reductions}]} || Status =/= running],
             read(Told, Look ++ Seen, [Records, Record])
     end.
+
+%% The block, not what of it is used.
+old_heap(Gc) ->
+    {_, Words} = lists:keyfind(old_heap_block_size, 1, Gc),
+    Words.
 
 name([]) -> "";
 name(Name) -> atom(Name).
@@ -144,13 +151,19 @@ frames(Id, Trace) ->
 
 location(Location) ->
     [case lists:keyfind(file, 1, Location) of
-         {_, File} -> file_name(File);
+         {_, File} -> [escape(C) || C <- file_name(File)];
          false -> ""
      end,
      case lists:keyfind(line, 1, Location) of
          {_, Line} -> integer_to_list(Line);
          false -> "0"
      end].
+
+escape($\\) -> "\\\\";
+escape($\n) -> "\\n";
+escape($\r) -> "\\r";
+escape($\t) -> "\\t";
+escape(C) -> C.
 
 %% Of a module without file names of its own the VM makes up one, the module's
 %% name with a suffix, and returns the bytes of its UTF-8 as characters.
@@ -177,7 +190,7 @@ return_records(Id, Names) ->
 %% "0x00007f... Return addr 0x00007f... (m:f/1 + 12)", printed in C: read the
 %% name as Erlang and print it our way.
 return_names(Text) ->
-    case re:run(Text, "^0x[0-9a-f]+ Return addr 0x[0-9a-f]+ \\((.*/[0-9]+) \\+ [0-9]+\\)$",
+    case re:run(Text, "^0x[0-9a-f]+ Return addr 0x[0-9a-f]+ \\((.*/[0-9]+) \\+ [1-9][0-9]*\\)$",
                 [global, multiline, {newline, lf}, {capture, all_but_first, binary}]) of
         {match, Found} -> [rewrite(Name) || [Name] <- Found];
         nomatch -> []
