@@ -37,6 +37,7 @@ XB_NODISCARD struct xb_error *sample_run_with(struct xb_tool_run *run,
 
 /** The facts every report of a sampling run states: what was looked at, and how far to trust it. */
 void sample_target_facts(struct xb_report *r, const struct xb_session *s);
+void sample_layout_health(struct xb_report *r, const struct xb_layout *l);
 void sample_health_facts(struct xb_report *r, const struct sample_ctx *c);
 
 /** The distribution of delays, for --skid-summary; text only (JSON has the same numbers in health). */
