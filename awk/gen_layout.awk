@@ -113,9 +113,10 @@ function header() {
 function specs(kind, prefix,    i) {
     printf "const struct xb_layout_spec xb_layout_%s_specs[XB_%s__COUNT] = {\n", kind, prefix
     for (i = 1; i <= n[kind]; i++)
-        printf "\t[XB_%s_%s] = { \"%s\", \"%s\", \"%s\", \"%s\", %s },\n", prefix, c_name(name[kind, i]),
+        printf "\t[XB_%s_%s] = { \"%s\", \"%s\", \"%s\", \"%s\", \"%s\", %s },\n", prefix, c_name(name[kind, i]),
             name[kind, i], kind == "field" || kind == "size" ? ctype[kind, i] : "", member[kind, i],
-            proof[kind, i], known[kind " " name[kind, i]] == "must" ? "true" : "false"
+            kind == "field" ? width["field " name[kind, i]] : "", proof[kind, i],
+            known[kind " " name[kind, i]] == "must" ? "true" : "false"
     print "};\n"
 }
 

@@ -58,37 +58,61 @@ static struct xb_error *unknown_options(unsigned release, uint64_t size, const s
 		"install the debug information of this build, the layout is then read from it");
 }
 
-struct xb_error *xb_layout_for(unsigned release, enum xb_flavor flavor,
-			       uint64_t (*process_size)(void *arg, const struct xb_layout *l),
-			       void *arg, struct xb_layout *ret)
+struct xb_error *xb_layout_base(unsigned release, enum xb_flavor flavor,
+				uint64_t (*process_size)(void *arg, const struct xb_layout *l),
+				void *arg, struct xb_layout *ret, bool *ret_fits)
 {
 	struct xb_str known = XB_STR_INIT;
-	struct xb_error *err = NULL;
+	struct xb_error *err;
 	struct xb_layout l;
+	bool any = false;
 
 	for (size_t i = 0; i < xb_layout_n_tables; i++) {
 		const struct xb_layout_table *t = &xb_layout_tables[i];
-		uint64_t size;
+		bool fits;
 
 		if (t->release != release || t->flavor != flavor)
 			continue;
 		from_table(t, &l);
-		size = process_size(arg, &l);
-		xb_error_destroy(err);
-		err = NULL;
-		if (size == l.size[XB_S_Process]) {
+		fits = process_size(arg, &l) == l.size[XB_S_Process];
+		if (fits || !any) {
 			*ret = l;
-			return NULL;
+			*ret_fits = fits;
 		}
-		err = unknown_options(release, size, &l);
+		if (fits)
+			return NULL;
+		any = true;
 	}
-	if (err != NULL)
-		return err;
+	if (any)
+		return NULL;
 	list_known(&known);
 	err = xb_errorf(XB_ERR_NO_LAYOUT, "no layout table for OTP %u with the %s (known: %s)", release,
 			flavor == XB_FLAVOR_JIT ? "JIT" : "interpreter", xb_str_get(&known));
 	xb_str_deinit(&known);
 	return err;
+}
+
+struct xb_error *xb_layout_for(unsigned release, enum xb_flavor flavor,
+			       uint64_t (*process_size)(void *arg, const struct xb_layout *l),
+			       void *arg, struct xb_layout *ret)
+{
+	struct xb_layout l;
+	bool fits;
+
+	XB_TRY(xb_layout_base(release, flavor, process_size, arg, &l, &fits));
+	if (!fits)
+		return unknown_options(release, process_size(arg, &l), &l);
+	*ret = l;
+	return NULL;
+}
+
+void xb_layout_write_source(const struct xb_layout *l, struct xb_str *out)
+{
+	if (l->from_dwarf == 0)
+		xb_str_add(out, "table");
+	else
+		xb_str_addf(out, "DWARF (%u fields, %u differ from table)", l->from_dwarf,
+			    l->dwarf_differs);
 }
 
 const char *xb_layout_field_name(enum xb_layout_field f)

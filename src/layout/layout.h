@@ -10,6 +10,7 @@
 #define XB_LAYOUT_LAYOUT_H
 
 #include "base/error.h"
+#include "base/str.h"
 #include "layout/fields.gen.h"
 #include "layout/flavor.h"
 
@@ -50,6 +51,18 @@ XB_NODISCARD struct xb_error *xb_layout_for(unsigned release, enum xb_flavor fla
 								     const struct xb_layout *l),
 					    void *arg, struct xb_layout *ret);
 
+/**
+ * The table to start from when offsets come from elsewhere: constants and register roles, which debug information does
+ * not tell, and offsets to compare with.
+ * @param ret_fits  Whether a table is for this very size of the process structure; otherwise @ret is the first of the
+ *                  release and flavor, and its offsets must not be used.
+ * @return NULL, or NO_LAYOUT when the release has no table for the flavor.
+ */
+XB_NODISCARD struct xb_error *xb_layout_base(unsigned release, enum xb_flavor flavor,
+					     uint64_t (*process_size)(void *arg,
+								      const struct xb_layout *l),
+					     void *arg, struct xb_layout *ret, bool *ret_fits);
+
 static inline bool xb_layout_has(const struct xb_layout *l, enum xb_layout_field f)
 {
 	return l->field[f].from != XB_FROM_NOWHERE;
@@ -74,6 +87,9 @@ const char *xb_layout_size_type(enum xb_layout_size s);
 
 /** The live check that proves a field, for messages; static. */
 const char *xb_layout_field_check(enum xb_layout_field f);
+
+/** Append where the offsets came from: "table", or "DWARF (71 fields, 0 differ from table)". */
+void xb_layout_write_source(const struct xb_layout *l, struct xb_str *out);
 
 /** "table", "DWARF", …; static. */
 const char *xb_provenance_name(enum xb_provenance from);

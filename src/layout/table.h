@@ -12,6 +12,7 @@ struct xb_layout_spec {
 	const char *ctype;  /* C type in the VM's DWARF, alternatives behind '|'; "" where DWARF cannot
 			       tell */
 	const char *member; /* member path(s) in it */
+	const char *width;  /* bytes it may have, alternatives behind '|'; "0": embedded */
 	const char *check;  /* the live invariant that proves it, "-" for none */
 	bool must;
 };

@@ -53,7 +53,7 @@ struct xb_error *xb_mixer_create(struct xb_session *s, const struct xb_mixer_opt
 	if (err == NULL && m->has_jit)
 		err = xb_jitlist_read(m->vm, NULL, &m->jit);
 	else if (err == NULL)
-		xb_mixer_find_loops(m);
+		err = xb_mixer_loop_create(m);
 	m->c_stack_low = calloc(s->scheds.n + 1, sizeof(*m->c_stack_low));
 	if (err == NULL && m->c_stack_low == NULL)
 		err = xb_error_nomem();
@@ -80,6 +80,7 @@ void xb_mixer_destroy(struct xb_mixer *m)
 	for (size_t i = 0; i < m->cfis.len; i++)
 		xb_cfi_destroy(m->cfis.data[i]);
 	mixed_cfis_deinit(&m->cfis);
+	xb_mixer_loop_destroy(m);
 	xb_sites_destroy(m->sites);
 	xb_jitlist_deinit(&m->jit);
 	xb_map_deinit(&m->sched_of_tid);
@@ -142,6 +143,7 @@ static bool in_erlang(struct xb_mixer *m, struct mixed_item *it)
 	it->out.mode = XB_MIXED_IN_ERLANG;
 	if (xb_mixer_role(m, XB_R_c_p, m->opts.force.c_p, &raw->regs, &c_p))
 		xb_mixer_set_proc(m, it, c_p);
+	it->judge_c_p = m->opts.force.c_p >= 0;
 	if (!xb_mixer_erlang(m, it, raw->ip, (const uint64_t *)(const void *)raw->stack, n, false))
 		return false;
 	if (!it->out.rooted && !it->out.cut && it->proc != UINT32_MAX) {
@@ -194,6 +196,7 @@ static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb
 	/* Without the register there is no process: what the scheduler runs by now may be another one. */
 	if (xb_mixer_role(m, XB_R_c_p, m->opts.force.c_p, regs, &c_p))
 		xb_mixer_set_proc(m, it, c_p);
+	it->judge_c_p = m->opts.force.c_p >= 0 && xb_regs_has(regs, (unsigned)m->opts.force.c_p);
 	if (!xb_mixer_push(m, it, fragment != NULL ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, pc, false))
 		return false;
 	it->caller = light_bif_caller(m, it, fragment);
@@ -205,6 +208,7 @@ static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb
 	if (m->opts.force.E >= 0) {
 		it->want =
 			xb_mixer_role(m, XB_R_E, m->opts.force.E, regs, &it->E) ? MIXED_E : MIXED_STOP;
+		it->judge_E = it->want == MIXED_E;
 	} else if (!m->vm->id.frame_pointers) {
 		enum xb_site_rule rule = xb_sites_rule(m->sites, ra);
 
@@ -225,6 +229,8 @@ static bool on_dirty(struct xb_mixer *m, struct mixed_item *it)
 	if (c_p == 0)
 		return false;
 	xb_mixer_set_proc(m, it, c_p);
+	it->out.proc_later = true;
+	m->stats.proc_later++;
 	it->want = it->proc == UINT32_MAX ? MIXED_DONE : MIXED_SAVED_ALL;
 	it->out.mode = XB_MIXED_IN_C;
 	return it->proc != UINT32_MAX;
@@ -236,13 +242,14 @@ static bool in_c(struct xb_mixer *m, struct mixed_item *it)
 	bool ended = false, reached;
 
 	if (xb_mixer_is_loop(m, it->raw->ip))
-		return xb_mixer_in_loop(m, it, &regs);
+		return xb_mixer_in_loop(m, it, &regs, true);
 	/* JIT code that has just switched to the C stack, or not yet back. */
 	if (xb_mixer_is_jit(m, regs.r[XB_REG_RIP]))
 		return below_jit(m, it, &regs, true);
 	reached = xb_mixer_native(m, it, &regs, &ended);
 	if (reached)
-		return m->has_jit ? below_jit(m, it, &regs, false) : xb_mixer_in_loop(m, it, &regs);
+		return m->has_jit ? below_jit(m, it, &regs, false)
+				  : xb_mixer_in_loop(m, it, &regs, false);
 	if (on_dirty(m, it))
 		return true;
 	it->out.mode = it->out.sched != NULL ? XB_MIXED_SCHEDULING : XB_MIXED_OTHER;
@@ -263,6 +270,8 @@ static bool blind(struct xb_mixer *m, struct mixed_item *it)
 	if (c_p == 0)
 		return true;
 	xb_mixer_set_proc(m, it, c_p);
+	it->out.proc_later = true;
+	m->stats.proc_later++;
 	it->want = it->proc == UINT32_MAX ? MIXED_DONE : MIXED_SAVED_ALL;
 	return true;
 }
@@ -302,6 +311,7 @@ struct xb_error *xb_mixer_run(struct xb_mixer *m, const struct xb_raw_sample *sa
 	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
 	m->items.len = m->procs.len = m->frames.len = m->words.len = 0;
 	xb_map_clear(&m->proc_index);
+	xb_mixer_loop_new_batch(m);
 	for (size_t i = 0; i < n; i++) {
 		if (!build(m, &samples[i]))
 			return xb_error_nomem();
@@ -322,6 +332,11 @@ struct xb_error *xb_mixer_run(struct xb_mixer *m, const struct xb_raw_sample *sa
 	return NULL;
 }
 
+const struct xb_var_stats *xb_mixer_vars(const struct xb_mixer *m)
+{
+	return m->vars;
+}
+
 const struct xb_jitlist *xb_mixer_jitlist(const struct xb_mixer *m)
 {
 	return m->has_jit ? &m->jit : NULL;
@@ -330,4 +345,5 @@ const struct xb_jitlist *xb_mixer_jitlist(const struct xb_mixer *m)
 void xb_mixer_code_changed(struct xb_mixer *m)
 {
 	xb_sites_forget(m->sites);
+	xb_mixer_loop_code_changed(m);
 }

@@ -4,7 +4,8 @@
  *   rip in JIT code, rsp on the Erlang stack      the kernel's copy of the stack IS the Erlang stack: exact
  *   rip in C                                      C frames by CFI up to the JIT caller (exact), then E from rbp or
  *                                                 c_p->stop, then Erlang frames read afterwards: not exact, marked
- *   rip in C below process_main (interpreter)     I from a register (exact), E from r13, the stack read afterwards
+ *   rip in process_main or C below it             the interpreter: c_p, E and I from what DWARF, the table or a search
+ *                                                 say of the registers (exact), the stack read afterwards
  *   scheduling, polling, sleeping, other threads  C frames only; there is no Erlang process
  *
  * Which of rbp and c_p->stop holds E while C runs depends on the place the call was made from: the code that follows
@@ -16,6 +17,7 @@
 #ifndef XB_SAMPLE_MIXED_H
 #define XB_SAMPLE_MIXED_H
 
+#include "sample/vars.h"
 #include "sample/source.h"
 #include "session/session.h"
 #include "vm/jitlist.h"
@@ -68,7 +70,8 @@ struct xb_mixed {
 	uint64_t period_ns;
 	const struct xb_sched *sched; /* NULL for threads that are no schedulers */
 	enum xb_mixed_mode mode;
-	xb_addr proc;     /* Process structure, 0 for none */
+	xb_addr proc;    /* Process structure, 0 for none */
+	bool proc_later; /* the process is the one the scheduler ran when it was asked, after the sample */
 	uint64_t proc_id; /* its pid term; 0: no process, or it was gone when it was asked */
 	const struct xb_proc
 		*process; /* as read after the sample; NULL: none, or gone; valid during the callback */
@@ -102,6 +105,7 @@ struct xb_mixer_stats {
 	uint64_t bad_step;
 	uint64_t no_E;    /* the place does not say where E is: the lower bound c_p->stop was taken */
 	uint64_t bad_c_p; /* the register is no process */
+	uint64_t proc_later; /* samples whose process had to be asked for afterwards */
 	uint64_t unreadable; /* an Erlang stack that could not be read afterwards */
 	uint64_t unwind_ns;  /* time spent unwinding and reading */
 };
@@ -122,6 +126,15 @@ XB_NODISCARD struct xb_error *xb_mixer_run(struct xb_mixer *m, const struct xb_r
 
 /** Counts since creation; borrowed. */
 const struct xb_mixer_stats *xb_mixer_stats(const struct xb_mixer *m);
+
+/**
+ * How c_p, E and I were found: XB_VAR_COUNT of them.  On a JIT, where the table's registers are facts, only forced
+ * ones are counted.
+ */
+const struct xb_var_stats *xb_mixer_vars(const struct xb_mixer *m);
+
+/** How much of process_main() the debug information claims to know @var for, in percent; negative: there is none. */
+double xb_mixer_dwarf_coverage(const struct xb_mixer *m, enum xb_var var);
 
 /** Code was loaded or purged: what was learnt of call sites may be wrong now. */
 void xb_mixer_code_changed(struct xb_mixer *m);

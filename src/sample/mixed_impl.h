@@ -36,6 +36,7 @@ struct mixed_item {
 	uint32_t proc;            /* index into mixer.procs, UINT32_MAX none */
 	size_t words_at, n_words; /* in mixer.words, after the read */
 	bool read;                /* those words are the stack */
+	bool judge_c_p, judge_E;  /* a forced register said so: see whether it is right */
 };
 
 /* A process met in this batch. */
@@ -54,6 +55,7 @@ struct xb_mixer {
 	struct xb_vm *vm;
 	struct xb_mixer_opts opts;
 	struct xb_mixer_stats stats;
+	struct xb_var_stats vars[XB_VAR_COUNT];
 	struct xb_sites *sites;
 	struct xb_jitlist jit; /* empty: interpreter */
 	bool has_jit;
@@ -61,8 +63,7 @@ struct xb_mixer {
 	xb_addr *c_stack_low;       /* of each scheduler: where its C stack ends */
 	struct xb_map cfi_of;       /* object pointer -> index in cfis, plus one */
 	struct mixed_cfis cfis;
-	xb_addr loop_start[4], loop_end[4]; /* pieces of process_main() of the interpreter */
-	size_t n_loops;
+	struct mixed_loop *loop; /* of the interpreter, else NULL */
 	/* Of the batch. */
 	struct mixed_items items;
 	struct mixed_procs procs;
@@ -81,14 +82,28 @@ bool xb_mixer_role(const struct xb_mixer *m, enum xb_layout_reg r, int forced,
 /** Make @c_p the process of the item; none, and counted, when it cannot be one. */
 void xb_mixer_set_proc(struct xb_mixer *m, struct mixed_item *it, xb_addr c_p);
 
-/** Find the pieces of the interpreter loop; none where no symbol tells. */
-void xb_mixer_find_loops(struct xb_mixer *m);
+/* mixed_loop.c and mixed_vars.c, for the interpreter; all of them do nothing on a JIT. */
+XB_NODISCARD struct xb_error *xb_mixer_loop_create(struct xb_mixer *m);
+void xb_mixer_loop_destroy(struct xb_mixer *m);
 
-/** A sample in the interpreter loop or in C called from it: @regs is the state in the loop.  False: out of memory. */
-bool xb_mixer_in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs);
+/** A batch begins: what was learnt of processes is of another moment. */
+void xb_mixer_loop_new_batch(struct xb_mixer *m);
+
+/** Code came or went: what was an instruction may be none. */
+void xb_mixer_loop_code_changed(struct xb_mixer *m);
+
+/**
+ * A sample in the interpreter loop, or in C called from it: @regs is the state in the loop, @exact says that its rip
+ * is an instruction and no return address.  False: out of memory.
+ */
+bool xb_mixer_in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs,
+		      bool exact);
 
 /** Whether @pc is in the interpreter loop. */
 bool xb_mixer_is_loop(const struct xb_mixer *m, xb_addr pc);
+
+/** The call-frame row for @pc of the target; NULL for none.  Cost: reads an object's rows on first use. */
+const struct xb_cfi_row *xb_mixer_row(struct xb_mixer *m, xb_addr pc);
 
 /** Append a frame to the item being built (the last in m->frames).  False: out of memory. */
 bool xb_mixer_push(struct xb_mixer *m, struct mixed_item *it, enum xb_mixed_kind kind, xb_addr pc,

@@ -151,11 +151,31 @@ static struct xb_error *read_round(struct xb_mixer *m, size_t limit, bool again)
 	return err;
 }
 
+static void judge(struct xb_var_stats *stats, bool right)
+{
+	stats->claimed[XB_VAR_FORCED]++;
+	stats->proved[XB_VAR_FORCED] += right;
+	stats->refuted[XB_VAR_FORCED] += !right;
+}
+
+/* On a JIT forced registers are used unseen; here is the first chance to tell whether they were right. */
+static void judge_forced(struct xb_mixer *m, const struct mixed_item *it, const struct mixed_proc *mp)
+{
+	bool ok = mp != NULL && mp->ok;
+
+	if (it->judge_c_p)
+		judge(&m->vars[XB_VAR_C_P], ok);
+	if (it->judge_E && ok)
+		judge(&m->vars[XB_VAR_E],
+		      (it->E & 7) == 0 && it->E >= mp->p.heap && it->E < mp->p.hend);
+}
+
 static bool finish(struct xb_mixer *m, struct mixed_item *it, uint64_t now)
 {
 	const struct mixed_proc *mp = it->proc == UINT32_MAX ? NULL : &m->procs.data[it->proc];
 	xb_addr pc = it->pc;
 
+	judge_forced(m, it, mp);
 	if (mp != NULL && mp->ok) {
 		it->out.proc_id = mp->p.id;
 		/* While it runs, i is where it was resumed some time ago: no frame of this moment. */

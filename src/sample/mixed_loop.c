@@ -1,67 +1,169 @@
-/* Samples in the interpreter loop. */
-#include "elf/symbols.h"
-#include "sample/mixed_impl.h"
+/* What is known of the interpreter loop, and asked of the VM about what is found in it. */
+#include "sample/mixed_loop.h"
 
-bool xb_mixer_is_loop(const struct xb_mixer *m, xb_addr pc)
+#include "elf/dwfile.h"
+#include "elf/symbols.h"
+
+#include <stdlib.h>
+
+enum {
+	MAX_KNOWN_WORDS = 1 << 16, /* instructions remembered before all are forgotten */
+	IS_NONE = 1,               /* values of the map */
+	IS_ONE,
+};
+
+bool xb_loop_in(const struct loop_piece pieces[MIXED_LOOP_PIECES], xb_addr pc)
 {
-	for (size_t i = 0; i < m->n_loops; i++) {
-		if (pc >= m->loop_start[i] && pc < m->loop_end[i])
+	for (size_t i = 0; i < MIXED_LOOP_PIECES; i++) {
+		if (pc >= pieces[i].start && pc < pieces[i].end)
 			return true;
 	}
 	return false;
 }
 
-/* The pieces of the interpreter loop; its cold parts are symbols of their own. */
-void xb_mixer_find_loops(struct xb_mixer *m)
+bool xb_mixer_is_loop(const struct xb_mixer *m, xb_addr pc)
 {
-	static const char *const names[] = { "process_main", "process_main.cold",
-					     "erts_dirty_process_main" };
-	struct xb_symbols *symbols;
-	xb_addr bias;
-	struct xb_error *err = xb_object_symbols(m->s->main, &symbols);
-
-	if (err == NULL)
-		err = xb_object_bias(m->s->main, &bias);
-	if (err != NULL) {
-		xb_error_destroy(err);
-		return;
-	}
-	for (size_t i = 0; i < XB_ARRAY_LEN(names) - 1; i++) {
-		const struct xb_symbol *sym = xb_symbols_find(symbols, names[i]);
-
-		if (sym == NULL || sym->size == 0)
-			continue;
-		m->loop_start[m->n_loops] = bias + sym->vaddr;
-		m->loop_end[m->n_loops++] = bias + sym->vaddr + sym->size;
-	}
+	return m->loop != NULL && xb_loop_in(m->loop->piece, pc);
 }
 
-/* The interpreter: @regs is the state in process_main(). */
-bool xb_mixer_in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs)
+/* A function and the cold part the compiler may have moved out of it, which is a local symbol. */
+static size_t find_pieces(struct xb_symbols *symbols, xb_addr bias,
+			  const char *const names[MIXED_LOOP_PIECES], struct loop_piece *ret)
 {
-	static const enum xb_reg likely[] = { XB_REG_RBX, XB_REG_RBP, XB_REG_R8, XB_REG_R12,
-					      XB_REG_R15 };
-	xb_addr I = 0, E = 0;
-	bool have_I;
+	size_t n = 0;
 
-	m->stats.emu++;
-	it->out.mode = XB_MIXED_IN_ERLANG;
-	if (!xb_mixer_push(m, it, XB_MIXED_NATIVE, regs->r[XB_REG_RIP], false))
+	for (size_t i = 0; i < MIXED_LOOP_PIECES; i++) {
+		const struct xb_symbol *sym = xb_symbols_find(symbols, names[i]);
+
+		if (sym != NULL && sym->size != 0)
+			ret[n++] =
+				(struct loop_piece){ bias + sym->vaddr, bias + sym->vaddr + sym->size };
+	}
+	return n;
+}
+
+/* Location lists of the loop's variables.  Without them the other sources have to do. */
+static void open_dwarf(struct xb_mixer *m, struct xb_symbols *symbols)
+{
+	static const char *const names[XB_VAR_COUNT] = { "c_p", "E", "I" };
+	struct mixed_loop *l = m->loop;
+	struct xb_image *image;
+	struct xb_error *err = xb_object_image(m->s->main, &image);
+
+	if (err == NULL)
+		l->dw = xb_dwfile_open(image, symbols);
+	if (err == NULL && l->dw != NULL)
+		err = xb_dwloc_create(l->dw, "process_main", names, XB_VAR_COUNT, &l->dwloc);
+	if (err == NULL)
+		return;
+	xb_logf(m->vm->log, XB_LOG_INFO, "no variables of the interpreter loop: %s",
+		xb_error_message(err));
+	xb_error_destroy(err);
+}
+
+struct xb_error *xb_mixer_loop_create(struct xb_mixer *m)
+{
+	static const char *const loop[] = { "process_main", "process_main.cold" };
+	static const char *const schedule[] = { "erts_schedule", "erts_schedule.cold" };
+	struct xb_symbols *symbols;
+	struct mixed_loop *l = calloc(1, sizeof(*l));
+	size_t n;
+
+	if (l == NULL)
+		return xb_error_nomem();
+	m->loop = l;
+	XB_TRY(xb_object_symbols(m->s->main, &symbols));
+	XB_TRY(xb_object_bias(m->s->main, &l->bias));
+	n = find_pieces(symbols, l->bias, loop, l->piece);
+	(void)find_pieces(symbols, l->bias, schedule, l->schedule);
+	if (n == 0) {
+		const struct xb_symbol *none;
+
+		return xb_error_wrap(xb_symbols_need(symbols, loop[0], &none), "interpreter loop");
+	}
+	open_dwarf(m, symbols);
+	return NULL;
+}
+
+void xb_mixer_loop_destroy(struct xb_mixer *m)
+{
+	struct mixed_loop *l = m->loop;
+
+	if (l == NULL)
+		return;
+	xb_dwloc_destroy(l->dwloc);
+	if (l->dw != NULL)
+		(void)dwarf_end(l->dw);
+	loop_procs_deinit(&l->procs);
+	xb_map_deinit(&l->proc_index);
+	xb_map_deinit(&l->words);
+	free(l);
+	m->loop = NULL;
+}
+
+void xb_mixer_loop_new_batch(struct xb_mixer *m)
+{
+	if (m->loop == NULL)
+		return;
+	m->loop->procs.len = 0;
+	xb_map_clear(&m->loop->proc_index);
+}
+
+void xb_mixer_loop_code_changed(struct xb_mixer *m)
+{
+	if (m->loop != NULL)
+		xb_map_clear(&m->loop->words);
+}
+
+double xb_mixer_dwarf_coverage(const struct xb_mixer *m, enum xb_var var)
+{
+	struct xb_dwloc_coverage c;
+
+	if (m->loop == NULL || m->loop->dwloc == NULL)
+		return -1;
+	c = xb_dwloc_coverage(m->loop->dwloc, (size_t)var);
+	return c.code == 0 ? 0 : 100.0 * (double)c.usable / (double)c.code;
+}
+
+struct loop_proc xb_loop_proc(struct xb_mixer *m, xb_addr addr)
+{
+	const struct xb_layout *layout = &m->vm->layout;
+	struct loop_proc p = { 0 };
+	uint64_t *index;
+
+	if (addr < 4096 || (addr & 7) != 0 || addr >> 47 != 0)
+		return p;
+	index = xb_map_at(&m->loop->proc_index, addr);
+	if (index == NULL)
+		return p;
+	if (*index != 0)
+		return m->loop->procs.data[*index - 1];
+	if (!xb_proc_is(m->vm, addr) ||
+	    xb_mem_try(m->vm->mem, addr + xb_layout_at(layout, XB_F_Process_heap), &p.heap, 8) != 8 ||
+	    xb_mem_try(m->vm->mem, addr + xb_layout_at(layout, XB_F_Process_hend), &p.hend, 8) != 8)
+		p = (struct loop_proc){ 0 };
+	if (loop_procs_push(&m->loop->procs, p))
+		*index = m->loop->procs.len;
+	return p;
+}
+
+bool xb_loop_is_instruction(struct xb_mixer *m, xb_addr addr)
+{
+	const struct mixed_loop *l = m->loop;
+	uint64_t word = 0, *known;
+	bool is;
+
+	if ((addr & 7) != 0 || !xb_code_holds(m->vm, addr))
 		return false;
-	if (it->out.sched != NULL)
-		xb_mixer_set_proc(m, it, xb_sched_current(m->vm, it->out.sched));
-	have_I = xb_mixer_role(m, XB_R_I, m->opts.force.I, regs, &I) && xb_code_holds(m->vm, I);
-	for (size_t i = 0; m->opts.force.I < 0 && !have_I && i < XB_ARRAY_LEN(likely); i++) {
-		I = regs->r[likely[i]];
-		have_I = xb_regs_has(regs, likely[i]) && xb_code_holds(m->vm, I);
-	}
-	it->pc = have_I ? I : 0;
-	if (it->proc == UINT32_MAX) {
-		it->out.rooted = !have_I;
-		it->out.mode = have_I ? XB_MIXED_IN_ERLANG : XB_MIXED_SCHEDULING;
-		return !have_I || xb_mixer_push(m, it, XB_MIXED_ERLANG, I, false);
-	}
-	it->want = xb_mixer_role(m, XB_R_E, m->opts.force.E, regs, &E) ? MIXED_E : MIXED_STOP;
-	it->E = E;
-	return true;
+	if (m->loop->words.len >= MAX_KNOWN_WORDS)
+		xb_map_clear(&m->loop->words);
+	known = xb_map_at(&m->loop->words, addr);
+	if (known != NULL && *known != 0)
+		return *known == IS_ONE;
+	/* Programs linked below 4 GiB keep the address in the lower half and operands in the upper one. */
+	is = xb_mem_try(m->vm->mem, addr, &word, 8) == 8 &&
+	     (xb_loop_in(l->piece, word) || xb_loop_in(l->piece, word & UINT32_MAX));
+	if (known != NULL)
+		*known = is ? IS_ONE : IS_NONE;
+	return is;
 }

@@ -44,7 +44,7 @@ static struct xb_cfi *cfi_of(struct xb_mixer *m, struct xb_object *o)
 	return m->cfis.data[*known - 1];
 }
 
-static const struct xb_cfi_row *row_of(struct xb_mixer *m, xb_addr pc)
+const struct xb_cfi_row *xb_mixer_row(struct xb_mixer *m, xb_addr pc)
 {
 	xb_addr vaddr;
 	struct xb_object *o = xb_loaded_find(m->s->loaded, pc, &vaddr);
@@ -92,7 +92,7 @@ bool xb_mixer_native(struct xb_mixer *m, struct mixed_item *it, struct xb_regs *
 			return true;
 		if (!xb_mixer_push(m, it, XB_MIXED_NATIVE, pc, false))
 			return false;
-		row = row_of(m, pc);
+		row = xb_mixer_row(m, pc);
 		if (row == NULL) {
 			m->stats.no_row++;
 			return shortcut(m, it, regs);

@@ -35,15 +35,18 @@ static void say_health(struct xb_report *r, const struct xb_session *s, uint64_t
 {
 	const struct xb_mem_stats *m = xb_mem_stats(s->mem);
 	const struct xb_vm *vm = s->vm;
+	struct xb_str source = XB_STR_INIT;
 	uint64_t passed = 0, tested = 0;
 
+	xb_layout_write_source(&vm->layout, &source);
 	for (size_t i = 0; i < vm->checks.len; i++) {
 		passed += vm->checks.data[i].failed == 0;
 		tested += vm->checks.data[i].tested;
 	}
 	xb_report_health(r, "layout", "layout %", XB_KIND_TEXT, xb_cell_text(vm->layout.name));
 	xb_report_health(r, "layout_source", "from %", XB_KIND_TEXT,
-			 xb_cell_text(vm->layout.from_dwarf > 0 ? "DWARF" : "table"));
+			 xb_cell_text(xb_arena_printf(r->arena, "%s", xb_str_get(&source))));
+	xb_str_deinit(&source);
 	xb_report_health(r, "checks", NULL, XB_KIND_UINT, xb_cell_uint(vm->checks.len));
 	xb_report_health(r, "checks_passed", "% checks passed", XB_KIND_UINT, xb_cell_uint(passed));
 	xb_report_health(r, "objects_checked", "on % objects", XB_KIND_UINT, xb_cell_uint(tested));

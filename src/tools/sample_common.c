@@ -65,6 +65,9 @@ struct xb_error *sample_prepare(struct sample_ctx *c, uint64_t period_ns)
 		.kernel_frames = c->opts->include_kernel,
 	};
 
+	if (mo.force.I >= 0 && c->session->vm->id.flavor == XB_FLAVOR_JIT)
+		xb_logf(&c->run->log, XB_LOG_WARN,
+			"--force-I-register: this VM has the JIT, which has no I; ignored");
 	XB_TRY(open_source(c, period_ns));
 	XB_TRY(xb_mixer_create(c->session, &mo, &c->mixer));
 	return xb_profile_create(c->session, c->mixer, &c->profile);
@@ -115,7 +118,7 @@ void sample_close(struct sample_ctx *c)
 struct xb_error *sample_verdict(const struct sample_ctx *c)
 {
 	if (!c->result.target_gone)
-		return NULL;
+		return sample_forced_verdict(c);
 	return xb_errorf(
 		XB_ERR_INCOMPLETE,
 		"process %d exited after %.1f of %.1f s; what was gathered until then is above",
@@ -133,6 +136,8 @@ struct xb_error *sample_run_with(struct xb_tool_run *run,
 		err = xb_session_explain(c.session, sample_prepare(&c, c.opts->interval_ns));
 	if (err == NULL)
 		err = sample_collect(&c);
+	if (err == NULL)
+		sample_log_vars(&c);
 	if (err == NULL)
 		err = show(&c);
 	if (err == NULL)

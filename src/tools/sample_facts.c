@@ -34,6 +34,19 @@ static double percent(uint64_t part, uint64_t whole)
 	return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
 }
 
+void sample_layout_health(struct xb_report *r, const struct xb_layout *l)
+{
+	struct xb_str source = XB_STR_INIT;
+
+	xb_layout_write_source(l, &source);
+	xb_report_health(r, "layout", "layout %", XB_KIND_TEXT, xb_cell_text(l->name));
+	xb_report_health(r, "layout_source", "from %", XB_KIND_TEXT,
+			 xb_cell_text(xb_arena_printf(r->arena, "%s", xb_str_get(&source))));
+	xb_report_health(r, "layout_from_dwarf", NULL, XB_KIND_UINT, xb_cell_uint(l->from_dwarf));
+	xb_report_health(r, "layout_dwarf_differs", NULL, XB_KIND_UINT, xb_cell_uint(l->dwarf_differs));
+	xb_str_deinit(&source);
+}
+
 void sample_health_facts(struct xb_report *r, const struct sample_ctx *c)
 {
 	const struct xb_profile *p = c->profile;
@@ -76,10 +89,8 @@ void sample_health_facts(struct xb_report *r, const struct sample_ctx *c)
 			 s->kernel_excluded ? "kernel-mode samples refused: %" : NULL, XB_KIND_BOOL,
 			 xb_cell_bool(s->kernel_excluded));
 	xb_report_health(r, "backend_note", NULL, XB_KIND_TEXT, xb_cell_text(c->backend_note));
-	xb_report_health(r, "layout", "layout %", XB_KIND_TEXT,
-			 xb_cell_text(c->session->vm->layout.name));
-	xb_report_health(r, "layout_from_dwarf", NULL, XB_KIND_UINT,
-			 xb_cell_uint(c->session->vm->layout.from_dwarf));
+	sample_layout_health(r, &c->session->vm->layout);
+	sample_vars_health(r, c);
 	xb_report_health(r, "own_cpu_ns", NULL, XB_KIND_DURATION_NS,
 			 xb_cell_uint(c->result.own_cpu_ns));
 	xb_report_health(r, "unwind_cpu_ns", NULL, XB_KIND_DURATION_NS, xb_cell_uint(m->unwind_ns));

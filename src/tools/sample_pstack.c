@@ -199,6 +199,8 @@ struct xb_error *sample_run_pstack(struct xb_tool_run *run)
 	if (err == NULL && c.opts->idle)
 		err = xb_pstack_sleeping(set, c.mixer);
 	if (err == NULL)
+		sample_log_vars(&c);
+	if (err == NULL)
 		err = print(&c, set);
 	if (err == NULL && c.result.target_gone)
 		err = xb_errorf(XB_ERR_INCOMPLETE, "process %d exited meanwhile",

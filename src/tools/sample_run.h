@@ -37,12 +37,22 @@ XB_NODISCARD struct xb_error *sample_run_with(struct xb_tool_run *run,
 
 /** The facts every report of a sampling run states: what was looked at, and how far to trust it. */
 void sample_target_facts(struct xb_report *r, const struct xb_session *s);
+void sample_layout_health(struct xb_report *r, const struct xb_layout *l);
 void sample_health_facts(struct xb_report *r, const struct sample_ctx *c);
+
+/** How the interpreter's c_p, E and I were found; nothing on a JIT unless registers were forced. */
+void sample_vars_health(struct xb_report *r, const struct sample_ctx *c);
+
+/** The same in sentences, for --verbose. */
+void sample_log_vars(const struct sample_ctx *c);
+
+/** INCOMPLETE, naming the register, when one that the user forced plainly is the wrong one; else NULL. */
+XB_NODISCARD struct xb_error *sample_forced_verdict(const struct sample_ctx *c);
 
 /** The distribution of delays, for --skid-summary; text only (JSON has the same numbers in health). */
 void sample_print_skid(const struct sample_ctx *c, struct xb_sink *to);
 
-/** INCOMPLETE when the target exited before the time was over, else NULL. */
+/** INCOMPLETE when the target exited before the time was over, or a forced register was wrong; else NULL. */
 XB_NODISCARD struct xb_error *sample_verdict(const struct sample_ctx *c);
 
 /* One function for each mode. */

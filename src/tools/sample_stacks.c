@@ -83,8 +83,7 @@ static void health(struct stacks *k, const struct xb_proc_stats *st, uint64_t ns
 	xb_report_health(r, "torn", "% torn", XB_KIND_UINT, xb_cell_uint(st->torn));
 	xb_report_health(r, "retried", NULL, XB_KIND_UINT, xb_cell_uint(st->retried));
 	xb_report_health(r, "not_rooted", "% not whole", XB_KIND_UINT, xb_cell_uint(k->not_rooted));
-	xb_report_health(r, "layout", "layout %", XB_KIND_TEXT,
-			 xb_cell_text(k->session->vm->layout.name));
+	sample_layout_health(r, &k->session->vm->layout);
 }
 
 static uint64_t now_ns(void)

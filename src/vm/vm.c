@@ -1,6 +1,7 @@
 #include "vm/vm.h"
 
-#include "elf/symbols.h"
+#include "elf/dwfile.h"
+#include "layout/from_dwarf.h"
 #include "vm/atom.h"
 #include "vm/check.h"
 #include "vm/code.h"
@@ -23,13 +24,43 @@ static uint64_t process_size(void *arg, const struct xb_layout *l)
 	return size;
 }
 
-static struct xb_error *attach(struct xb_vm *vm, const struct xb_vm_source *source)
+/*
+ * The target's own debug information is asked first: it knows builds that no table describes.  The table of the release
+ * is needed all the same, for what debug information does not tell.
+ */
+static struct xb_error *choose_layout(struct xb_vm *vm, const struct xb_vm_source *source)
 {
 	struct size_source size = { .source = source };
+	Dwarf *dw = source->use_dwarf ? xb_dwfile_open(source->image, source->symbols) : NULL;
+	struct xb_error *err = xb_roots_proc_table(source, &size.proc_table);
+	bool fits = true;
 
+	vm->id.has_dwarf = dw != NULL;
+	if (err == NULL && dw != NULL) {
+		err = xb_layout_base(vm->id.otp, vm->id.flavor, process_size, &size, &vm->layout,
+				     &fits);
+		if (err == NULL)
+			err = xb_error_wrap(xb_layout_from_dwarf(dw, fits, source->log, &vm->layout),
+					    "debug information");
+		/* A file without units, and a table for this build: as if there were no file. */
+		if (err != NULL && fits && xb_error_code(err) == XB_ERR_BAD_FILE) {
+			xb_logf(source->log, XB_LOG_WARN, "%s; the table of the release is used",
+				xb_error_message(err));
+			xb_error_destroy(err);
+			err = NULL;
+		}
+	} else if (err == NULL) {
+		err = xb_layout_for(vm->id.otp, vm->id.flavor, process_size, &size, &vm->layout);
+	}
+	if (dw != NULL)
+		(void)dwarf_end(dw);
+	return err;
+}
+
+static struct xb_error *attach(struct xb_vm *vm, const struct xb_vm_source *source)
+{
 	XB_TRY(xb_identify(source->image, &vm->id));
-	XB_TRY(xb_roots_proc_table(source, &size.proc_table));
-	XB_TRY(xb_layout_for(vm->id.otp, vm->id.flavor, process_size, &size, &vm->layout));
+	XB_TRY(choose_layout(vm, source));
 	XB_TRY(xb_atoms_create(vm, &vm->atoms));
 	XB_TRY(xb_code_create(vm, &vm->code));
 	XB_TRY(xb_roots_find(vm, source));
