@@ -144,7 +144,9 @@ static bool in_erlang(struct xb_mixer *m, struct mixed_item *it)
 	if (xb_mixer_role(m, XB_R_c_p, m->opts.force.c_p, &raw->regs, &c_p))
 		xb_mixer_set_proc(m, it, c_p);
 	it->judge_c_p = m->opts.force.c_p >= 0;
-	if (!xb_mixer_erlang(m, it, raw->ip, (const uint64_t *)(const void *)raw->stack, n, false))
+	/* Not raw->ip, which is the kernel's when the thread was interrupted there. */
+	if (!xb_mixer_erlang(m, it, raw->regs.r[XB_REG_RIP], (const uint64_t *)(const void *)raw->stack,
+			     n, false))
 		return false;
 	if (!it->out.rooted && !it->out.cut && it->proc != UINT32_MAX) {
 		it->want = MIXED_REST;
@@ -241,7 +243,7 @@ static bool in_c(struct xb_mixer *m, struct mixed_item *it)
 	struct xb_regs regs = it->raw->regs;
 	bool ended = false, reached;
 
-	if (xb_mixer_is_loop(m, it->raw->ip))
+	if (xb_mixer_is_loop(m, regs.r[XB_REG_RIP]))
 		return xb_mixer_in_loop(m, it, &regs, true);
 	/* JIT code that has just switched to the C stack, or not yet back. */
 	if (xb_mixer_is_jit(m, regs.r[XB_REG_RIP]))

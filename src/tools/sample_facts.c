@@ -1,6 +1,8 @@
 /* What every report of erlang-sample says about its target and its own trustworthiness. */
 #include "tools/sample_run.h"
 
+#include "view/top.h"
+
 void sample_target_facts(struct xb_report *r, const struct xb_session *s)
 {
 	const struct xb_identity *id = &s->vm->id;
@@ -15,15 +17,18 @@ void sample_target_facts(struct xb_report *r, const struct xb_session *s)
 			 xb_cell_uint(s->scheds.n_normal));
 }
 
+/* By the frame that the default report counts a sample for, so that its row and the health line agree. */
 static uint64_t unresolved(const struct xb_profile *p)
 {
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < p->counters.len; i++) {
 		const struct xb_pstack *s = &p->stacks.data[p->counters.data[i].stack];
+		uint32_t first;
 
-		if (s->n == 0 ? p->counters.data[i].process != XB_PROFILE_NO_PROCESS
-			      : !xb_profile_function(p, xb_profile_frame(p, s, 0))->known)
+		if (!xb_top_innermost(p, s, &first)
+			    ? p->counters.data[i].process != XB_PROFILE_NO_PROCESS
+			    : !xb_profile_function(p, xb_profile_frame(p, s, first))->known)
 			n += p->counters.data[i].count;
 	}
 	return n;

@@ -38,6 +38,25 @@ size_t xb_top_shown(const struct xb_profile *p, const struct xb_pstack *s, bool 
 	return n;
 }
 
+bool xb_top_innermost(const struct xb_profile *p, const struct xb_pstack *s, uint32_t *ret)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		if (xb_mixed_frame_kind(xb_profile_frame(p, s, i)->word) == XB_MIXED_FRAGMENT)
+			continue;
+		*ret = i;
+		/* Fragments are left out only where an Erlang function called them. */
+		if (i == 0 || xb_mixed_frame_kind(xb_profile_frame(p, s, i)->word) == XB_MIXED_ERLANG)
+			return true;
+		break;
+	}
+	for (uint32_t i = 0; i < s->n; i++) {
+		if (xb_mixed_frame_kind(xb_profile_frame(p, s, i)->word) == XB_MIXED_ERLANG)
+			return true;
+	}
+	*ret = 0;
+	return s->n > 0;
+}
+
 static enum xb_top_kind kind_of(const struct xb_pfunction *f)
 {
 	switch (f->kind) {

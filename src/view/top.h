@@ -53,4 +53,7 @@ const char *xb_top_kind_name(enum xb_top_kind kind);
 size_t xb_top_shown(const struct xb_profile *p, const struct xb_pstack *s, bool only_erlang,
 		    uint32_t *ret);
 
+/** The innermost of these without @only_erlang; false when there is none. */
+bool xb_top_innermost(const struct xb_profile *p, const struct xb_pstack *s, uint32_t *ret);
+
 #endif
