@@ -125,9 +125,13 @@ double xb_mixer_dwarf_coverage(const struct xb_mixer *m, enum xb_var var)
 	return c.code == 0 ? 0 : 100.0 * (double)c.usable / (double)c.code;
 }
 
+static bool field_at(struct xb_mixer *m, xb_addr addr, enum xb_layout_field f, xb_addr *ret)
+{
+	return xb_mem_try(m->vm->mem, addr + xb_layout_at(&m->vm->layout, f), ret, 8) == 8;
+}
+
 struct loop_proc xb_loop_proc(struct xb_mixer *m, xb_addr addr)
 {
-	const struct xb_layout *layout = &m->vm->layout;
 	struct loop_proc p = { 0 };
 	uint64_t *index;
 
@@ -138,9 +142,9 @@ struct loop_proc xb_loop_proc(struct xb_mixer *m, xb_addr addr)
 		return p;
 	if (*index != 0)
 		return m->loop->procs.data[*index - 1];
-	if (!xb_proc_is(m->vm, addr) ||
-	    xb_mem_try(m->vm->mem, addr + xb_layout_at(layout, XB_F_Process_heap), &p.heap, 8) != 8 ||
-	    xb_mem_try(m->vm->mem, addr + xb_layout_at(layout, XB_F_Process_hend), &p.hend, 8) != 8)
+	if (!xb_proc_is(m->vm, addr) || !field_at(m, addr, XB_F_Process_heap, &p.heap) ||
+	    !field_at(m, addr, XB_F_Process_htop, &p.htop) ||
+	    !field_at(m, addr, XB_F_Process_hend, &p.hend))
 		p = (struct loop_proc){ 0 };
 	if (loop_procs_push(&m->loop->procs, p))
 		*index = m->loop->procs.len;

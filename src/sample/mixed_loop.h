@@ -9,7 +9,7 @@ enum { MIXED_LOOP_PIECES = 2 }; /* of a function: itself, and what the compiler 
 
 /* What a candidate for c_p turned out to be, in this batch. */
 struct loop_proc {
-	xb_addr heap, hend; /* 0: no process */
+	xb_addr heap, htop, hend; /* 0: no process */
 };
 
 XB_VEC(loop_procs, struct loop_proc);
@@ -32,7 +32,7 @@ struct mixed_loop {
 /** Whether @pc is in one of the pieces of a function; unused ones are empty. */
 bool xb_loop_in(const struct loop_piece pieces[MIXED_LOOP_PIECES], xb_addr pc);
 
-/** The heap of the process at @addr; zeros when there is none.  Three reads the first time in a batch. */
+/** The heap of the process at @addr; zeros when there is none.  Five reads the first time in a batch. */
 struct loop_proc xb_loop_proc(struct xb_mixer *m, xb_addr addr);
 
 /** Whether an instruction of the interpreter is at @addr.  One read the first time. */

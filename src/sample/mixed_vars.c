@@ -5,16 +5,26 @@
  *   ──────────────
  *   a claim          is tested by
  *   c_p              the process table; then its heap holds some claimed E, or the scheduler says that it runs it
- *   E                it points into the heap of c_p, and is not HTOP
+ *   E                it points into the heap of c_p, above the heap's top, and is not HTOP
  *   I                it points at an instruction: a word of loaded code that holds an address inside the loop
- *                    (threaded code, erts/emulator/beam/emu/beam_emu.c:Goto())
+ *                    (threaded code, erts/emulator/beam/emu/beam_emu.c:Goto()), or into a function that some other
+ *                    register points at an instruction of
  *
- * I may have been advanced to the next instruction already when the sample was taken; it is looked up as it is.
+ * I may have been advanced to the next instruction already when the sample was taken; it is looked up as it is.  In C
+ * below the loop E may be dead: what was called may move the stack, so the loop saved E in c_p->stop and reads it again
+ * afterwards (SWAPOUT, SWAPIN).
  */
 #include "base/rd.h"
 #include "sample/mixed_loop.h"
 
 enum { MAX_FRAME = 4096 }; /* bytes of the loop's frame */
+
+/* A register that points into loaded code. */
+struct code_pointer {
+	xb_addr at;
+	const struct xb_function *f;
+	bool instruction;
+};
 
 /* One sample being judged. */
 struct judged {
@@ -23,7 +33,10 @@ struct judged {
 	const struct xb_regs *regs;
 	struct xb_var_claim claims[XB_VAR_COUNT][XB_VAR_MAX_CLAIMS];
 	size_t n[XB_VAR_COUNT];
-	xb_addr htop;            /* the HTOP register, 0: not known */
+	xb_addr htop; /* the HTOP register, 0: not known */
+	bool below;   /* in C called from the loop */
+	struct code_pointer code[XB_REG_COUNT];
+	size_t n_code;
 	struct loop_proc of_c_p; /* once c_p is chosen */
 	bool has_current;
 	xb_addr current;
@@ -127,9 +140,10 @@ static xb_addr current_of(struct judged *j)
 	return j->current;
 }
 
-static bool on_heap(struct loop_proc p, xb_addr E)
+/* Heap and stack grow towards each other, so a noted top of the heap is below the stack at any other time. */
+static bool on_stack(struct loop_proc p, xb_addr E)
 {
-	return p.heap != 0 && (E & 7) == 0 && E >= p.heap && E < p.hend;
+	return p.heap != 0 && (E & 7) == 0 && E >= p.heap && E < p.hend && E >= p.htop;
 }
 
 static enum xb_var_verdict test_c_p(void *arg, const struct xb_var_claim *claim)
@@ -140,7 +154,7 @@ static enum xb_var_verdict test_c_p(void *arg, const struct xb_var_claim *claim)
 	if (p.heap == 0)
 		return XB_VAR_REFUTED;
 	for (size_t i = 0; i < j->n[XB_VAR_E]; i++) {
-		if (on_heap(p, j->claims[XB_VAR_E][i].value))
+		if (on_stack(p, j->claims[XB_VAR_E][i].value))
 			return XB_VAR_PROVED;
 	}
 	if (current_of(j) == claim->value)
@@ -154,21 +168,69 @@ static enum xb_var_verdict test_E(void *arg, const struct xb_var_claim *claim)
 
 	if (claim->value < 4096 || (claim->value & 7) != 0 || claim->value >> 47 != 0)
 		return XB_VAR_REFUTED;
-	if (on_heap(j->of_c_p, claim->value) && claim->value != j->htop)
+	if (on_stack(j->of_c_p, claim->value) && claim->value != j->htop)
 		return XB_VAR_PROVED;
 	/* The heap may have moved since, so that nothing can be told. */
 	return XB_VAR_POSSIBLE;
 }
 
+/* Every register that points into code, and at what. */
+static void find_code(struct judged *j)
+{
+	/* Where compilers like to keep I; that decides only between equals. */
+	static const uint8_t order[] = { XB_REG_RBX, XB_REG_RBP, XB_REG_R8,  XB_REG_R12, XB_REG_R15,
+					 XB_REG_R14, XB_REG_R13, XB_REG_RAX, XB_REG_RDX, XB_REG_RCX,
+					 XB_REG_RSI, XB_REG_RDI, XB_REG_R9,  XB_REG_R10, XB_REG_R11 };
+
+	for (size_t i = 0; i < XB_ARRAY_LEN(order); i++) {
+		xb_addr at = j->regs->r[order[i]];
+
+		if (!xb_regs_has(j->regs, order[i]) || !xb_code_holds(j->m->vm, at))
+			continue;
+		j->code[j->n_code++] = (struct code_pointer){ at, xb_code_find(j->m->vm, at, NULL),
+							      xb_loop_is_instruction(j->m, at) };
+	}
+}
+
 static enum xb_var_verdict test_I(void *arg, const struct xb_var_claim *claim)
 {
 	struct judged *j = arg;
+	const struct xb_function *f;
 
+	if (!xb_code_holds(j->m->vm, claim->value))
+		return XB_VAR_REFUTED;
 	if (xb_loop_is_instruction(j->m, claim->value))
 		return XB_VAR_PROVED;
-	if (claim->source == XB_VAR_SEARCH || !xb_code_holds(j->m->vm, claim->value))
-		return XB_VAR_REFUTED;
+	f = xb_code_find(j->m->vm, claim->value, NULL);
+	for (size_t i = 0; f != NULL && i < j->n_code; i++) {
+		if (j->code[i].f == f && j->code[i].instruction)
+			return XB_VAR_PROVED;
+	}
 	return XB_VAR_POSSIBLE;
+}
+
+/* The function most registers point into; proved when none points into another one. */
+static enum xb_var_verdict search_I(const struct judged *j, xb_addr *ret)
+{
+	size_t best = 0, best_votes = 0, agree = 0, named = 0;
+
+	for (size_t i = 0; i < j->n_code; i++) {
+		size_t votes = 2 * (size_t)j->code[i].instruction, same = 0;
+
+		named += j->code[i].f != NULL;
+		for (size_t k = 0; j->code[i].f != NULL && k < j->n_code; k++)
+			same += j->code[k].f == j->code[i].f;
+		votes += same;
+		if (same == 0 || votes <= best_votes)
+			continue;
+		best = i;
+		best_votes = votes;
+		agree = same;
+	}
+	if (best_votes == 0)
+		return XB_VAR_REFUTED;
+	*ret = j->code[best].at;
+	return agree == named && j->code[best].instruction ? XB_VAR_PROVED : XB_VAR_POSSIBLE;
 }
 
 static xb_addr choose_c_p(struct judged *j)
@@ -193,25 +255,36 @@ static xb_addr choose_c_p(struct judged *j)
 	return won.value;
 }
 
-static bool choose(struct judged *j, enum xb_var var, xb_var_test test, bool search, xb_addr *ret)
+static bool choose_I(struct judged *j, xb_addr *ret)
 {
-	struct xb_var_stats *stats = &j->m->vars[var];
-	struct xb_var_claim won = { XB_VAR_LATER, 0 };
-	enum xb_var_verdict v = xb_var_choose(stats, j->claims[var], j->n[var], test, j, &won);
+	struct xb_var_stats *stats = &j->m->vars[XB_VAR_I];
+	struct xb_var_claim won = { XB_VAR_SEARCH, 0 };
+	enum xb_var_verdict v;
 
-	if (search && v != XB_VAR_PROVED) {
-		struct xb_var_claim found;
-
-		j->n[var] = 0;
-		add_search(j, var);
-		if (xb_var_choose(stats, j->claims[var], j->n[var], test, j, &found) == XB_VAR_PROVED) {
-			won = found;
-			v = XB_VAR_PROVED;
-		}
-	}
+	find_code(j);
+	v = xb_var_choose(stats, j->claims[XB_VAR_I], j->n[XB_VAR_I], test_I, j, &won);
+	if (v == XB_VAR_REFUTED)
+		v = search_I(j, &won.value);
 	xb_var_settle(stats, won.source, v);
 	*ret = won.value;
 	return v != XB_VAR_REFUTED;
+}
+
+/* False: c_p->stop, when it is read. */
+static bool choose_E(struct judged *j, xb_addr *ret)
+{
+	struct xb_var_stats *stats = &j->m->vars[XB_VAR_E];
+	struct xb_var_claim won = { XB_VAR_LATER, 0 };
+	enum xb_var_verdict v =
+		xb_var_choose(stats, j->claims[XB_VAR_E], j->n[XB_VAR_E], test_E, j, &won);
+
+	if (v == XB_VAR_REFUTED || (v == XB_VAR_POSSIBLE && j->below)) {
+		xb_var_settle(stats, XB_VAR_LATER, XB_VAR_POSSIBLE);
+		return false;
+	}
+	xb_var_settle(stats, won.source, v);
+	*ret = won.value;
+	return true;
 }
 
 /* process_main() called the scheduler: its c_p is the process that was switched out. */
@@ -227,7 +300,7 @@ bool xb_mixer_in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb
 {
 	xb_addr pc = xb_unwind_pc(regs, exact), I = 0;
 	bool scheduling = is_scheduling(m, it), have_I;
-	struct judged j = { .m = m, .it = it, .regs = regs };
+	struct judged j = { .m = m, .it = it, .regs = regs, .below = !exact };
 
 	m->stats.emu++;
 	if (!xb_mixer_push(m, it, XB_MIXED_NATIVE, pc, false))
@@ -241,7 +314,7 @@ bool xb_mixer_in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb
 	it->out.mode = exact ? XB_MIXED_IN_ERLANG : XB_MIXED_IN_C;
 	collect(&j, pc);
 	xb_mixer_set_proc(m, it, choose_c_p(&j));
-	have_I = choose(&j, XB_VAR_I, test_I, true, &I);
+	have_I = choose_I(&j, &I);
 	it->pc = have_I ? I : 0;
 	if (it->proc == UINT32_MAX) {
 		it->out.rooted = !have_I;
@@ -249,6 +322,9 @@ bool xb_mixer_in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb
 		return !have_I || xb_mixer_push(m, it, XB_MIXED_ERLANG, I, false);
 	}
 	m->stats.proc_later += it->out.proc_later;
-	it->want = choose(&j, XB_VAR_E, test_E, false, &it->E) ? MIXED_E : MIXED_STOP;
+	/* Rather no name than the caller's. */
+	if (!have_I && !xb_mixer_push(m, it, XB_MIXED_ERLANG, 0, false))
+		return false;
+	it->want = choose_E(&j, &it->E) ? MIXED_E : MIXED_STOP;
 	return true;
 }
