@@ -19,8 +19,11 @@ FNR == 1 && NR != 1 {
 }
 
 NR == FNR {
-    if ($0 !~ /^#/ && NF > 0)
+    if ($0 !~ /^#/ && NF > 0) {
         rank[$1] = ++n
+        for (i = 2; i <= NF; i++)
+            barred[$1, substr($i, 2)] = 1
+    }
     next
 }
 
@@ -39,6 +42,8 @@ NR == FNR {
         complain("\"" name "\": '" layer "' is not a layer")
     else if ((own in rank) && rank[layer] > rank[own])
         complain("layer " own " must not include \"" name "\" of the higher layer " layer)
+    else if ((own, layer) in barred)
+        complain("layer " own " must not include \"" name "\" of the layer " layer " beside it")
 }
 
 END {

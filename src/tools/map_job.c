@@ -1,10 +1,10 @@
 #include "tools/map_job.h"
 
 #include "out/perfmap_file.h"
+#include "out/perfmap_list.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,41 +24,23 @@ void map_job_deinit(struct map_job *job)
 	xb_session_close(job->session);
 }
 
-/* Every range of every entry, in the order the VM made them. */
 static struct xb_error *format(struct map_job *job, struct xb_str *out)
 {
 	const struct xb_jitlist *list = &job->list;
-	enum xb_perfmap_keep keep =
-		job->opts->replaced || job->kept_by_vm ? XB_PERFMAP_ALL : XB_PERFMAP_NEWEST;
-	struct xb_perfmap_entry *entries = calloc(list->n_ranges + 1, sizeof(*entries));
-	struct xb_error *err;
-	size_t n = 0;
 
-	if (entries == NULL)
-		return xb_error_nomem();
 	job->functions = job->fragments = 0;
 	for (size_t i = 0; i < list->len; i++) {
 		const struct xb_jitentry *e = list->entries[i];
 
-		for (uint32_t k = 0; k < e->n_ranges; k++) {
-			const struct xb_jitrange *r = &e->ranges[k];
-
-			entries[n++] = (struct xb_perfmap_entry){
-				.addr = r->start,
-				.size = r->end - r->start,
-				.name = r->name,
-				.name_len = r->name_len,
-			};
-		}
 		/* A module: its header, two ranges for each function, its footer. */
 		if (e->fragments)
 			job->fragments += e->n_ranges;
 		else if (e->n_ranges > 2)
 			job->functions += (e->n_ranges - 2) / 2;
 	}
-	err = xb_perfmap_format(entries, n, keep, out, &job->stats);
-	free(entries);
-	return err;
+	return xb_perfmap_of_list(
+		list, job->opts->replaced || job->kept_by_vm ? XB_PERFMAP_ALL : XB_PERFMAP_NEWEST, out,
+		&job->stats);
 }
 
 struct xb_error *map_job_text(struct map_job *job, bool *ret_changed)

@@ -83,6 +83,12 @@ static void progress(void *arg, uint64_t elapsed_ns, uint64_t samples)
 		      (double)c->opts->duration_ns / 1e9, (unsigned long long)samples);
 }
 
+bool sample_interrupted(void *arg)
+{
+	(void)arg;
+	return xb_tool_interrupted();
+}
+
 /*
  * How long samples wait before they are looked at.  What is read after a sample is as old as this, so at low rates
  * samples are fetched at once; at high rates that would cost more than it brings.
@@ -97,7 +103,7 @@ struct xb_error *sample_collect(struct sample_ctx *c)
 	struct xb_collect_opts co = {
 		.duration_ns = c->opts->duration_ns,
 		.drain_ms = drain_ms(c->opts->interval_ns),
-		.interrupted = xb_tool_interrupted,
+		.interrupted = sample_interrupted,
 		.progress = progress,
 		.arg = c,
 	};

@@ -182,7 +182,7 @@ struct xb_error *sample_run_pstack(struct xb_tool_run *run)
 	struct waiting w = { .c = &c };
 	struct xb_collect_opts co = { .duration_ns = c.opts->wait ? c.opts->duration_ns : PATIENCE_NS,
 				      .drain_ms = 1,
-				      .interrupted = xb_tool_interrupted,
+				      .interrupted = sample_interrupted,
 				      .progress = progress,
 				      .arg = &w,
 				      .look = look };

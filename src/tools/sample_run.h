@@ -28,6 +28,9 @@ XB_NODISCARD struct xb_error *sample_prepare(struct sample_ctx *c, uint64_t peri
 /** Sample for the time the user asked for, with a status line. */
 XB_NODISCARD struct xb_error *sample_collect(struct sample_ctx *c);
 
+/** xb_tool_interrupted() as xb_collect() asks it. */
+bool sample_interrupted(void *arg);
+
 /** Everything but the run itself; accepts a zeroed context. */
 void sample_close(struct sample_ctx *c);
 

@@ -85,7 +85,8 @@ static struct xb_error *loop(struct run *r, struct xb_source *source, uint64_t s
 				      &why));
 		XB_TRY(drain(r, source));
 		r->out->target_gone |= (why & XB_WAKE_EXIT) != 0;
-		r->out->interrupted = r->opts->interrupted != NULL && r->opts->interrupted();
+		r->out->interrupted =
+			r->opts->interrupted != NULL && r->opts->interrupted(r->opts->arg);
 		if (r->opts->progress != NULL && elapsed - shown >= 100000000) {
 			shown = elapsed;
 			r->opts->progress(r->opts->arg, elapsed, r->p->samples);

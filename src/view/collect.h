@@ -8,7 +8,7 @@
 struct xb_collect_opts {
 	uint64_t duration_ns;
 	int drain_ms; /* how long samples may wait in the ring; what is read afterwards is that old */
-	bool (*interrupted)(void); /* asked often; NULL: never */
+	bool (*interrupted)(void *arg); /* asked often; NULL: never */
 	void (*progress)(void *arg, uint64_t elapsed_ns,
 			 uint64_t samples); /* at most ten times a second; NULL: none */
 	void *arg;

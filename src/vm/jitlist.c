@@ -121,21 +121,21 @@ static struct xb_error *is_current(struct xb_vm *vm, const struct xb_jitlist *li
 
 static struct xb_error *make_index(struct xb_jitlist *list, size_t from)
 {
-	bool fragments = false, ok = true;
+	bool own = false, ok = true;
 
 	for (size_t i = from; ok && i < list->len; i++) {
 		const struct xb_jitentry *e = list->entries[i];
 
-		fragments |= e->fragments;
+		own |= e->own;
 		if (e->kind == XB_JITENTRY_MODULE)
 			ok = xb_map_put(&list->by_base, e->base, i + 1);
 	}
-	if (ok && fragments) {
+	if (ok && own) {
 		xb_ranges_deinit(&list->fragment_ranges);
 		for (size_t i = list->len; ok && i-- > 0;) {
 			const struct xb_jitentry *e = list->entries[i];
 
-			for (uint32_t k = 0; ok && e->fragments && k < e->n_ranges; k++)
+			for (uint32_t k = 0; ok && e->own && k < e->n_ranges; k++)
 				ok = xb_ranges_add(&list->fragment_ranges, e->ranges[k].start,
 						   e->ranges[k].end, (uint64_t)i << 32 | k);
 		}

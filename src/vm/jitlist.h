@@ -43,8 +43,9 @@ enum xb_jitentry_kind {
 struct xb_jitentry {
 	enum xb_jitentry_kind kind;
 	bool fragments; /* the pseudo module "global": code shared by all modules */
-	xb_addr node;   /* struct jit_code_entry in the target */
-	xb_addr next;   /* the next older one, 0 at the end */
+	bool own; /* the VM's own code, in no module table: fragments, and the pseudo module "erts_beamasm" */
+	xb_addr node; /* struct jit_code_entry in the target */
+	xb_addr next; /* the next older one, 0 at the end */
 	xb_addr symfile;
 	uint64_t symfile_size;
 	xb_addr base;       /* of the code */
@@ -118,7 +119,8 @@ XB_NODISCARD struct xb_error *xb_jitlist_update(struct xb_vm *vm, struct xb_jitl
 
 void xb_jitlist_deinit(struct xb_jitlist *list);
 
-/** The shared fragment at @addr ("global::call_light_bif_shared"), or NULL.  Cost: a binary search. */
+/** The VM's own code at @addr ("global::call_light_bif_shared", "erts_beamasm:normal_exit/0"), or NULL.  Cost: a
+ * binary search. */
 const struct xb_jitrange *xb_jitlist_fragment(const struct xb_jitlist *list, xb_addr addr);
 
 /** The newest module entry whose code starts at @base, or NULL.  Cost: a hash lookup. */

@@ -138,6 +138,8 @@ static bool parse_module(struct xb_jitentry *e, struct xb_rd r, bool lines)
 	e->n_ranges = (uint32_t)t.ranges;
 	fill(e, r.data + r.at, (struct xb_jitline *)(e->ranges + t.ranges), lines);
 	e->fragments = are_fragments(e);
+	/* Loaded like a module, but never entered among them: jit/beam_asm_module.cpp, beamasm_init(). */
+	e->own = e->fragments || (e->name != NULL && strcmp(e->name, "erts_beamasm") == 0);
 	return true;
 }
 

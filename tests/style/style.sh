@@ -45,6 +45,12 @@ layers)
         echo "check_layers.awk lets base include cli"
         exit 1
     fi
+    mkdir -p "$out.d/src/api"
+    printf '#include "cli/tool.h"\n' >"$out.d/src/api/bad.c"
+    if awk -f awk/check_layers.awk tests/style/layers.tab "$out.d/src/api/bad.c" >/dev/null; then
+        echo "check_layers.awk lets api include cli"
+        exit 1
+    fi
     ;;
 docs)
     mapfile -t headers < <(files 'src/*.h')
@@ -65,7 +71,25 @@ headers)
             gcc -std=gnu17 -D_GNU_SOURCE -DXB_VERSION='"0"' -Isrc -I"$build/src" -Wall -Wextra -Werror -fsyntax-only -x c - ||
             echo "$header does not compile alone"
     done >"$out" 2>&1
+    # The public one also for programs in strict C17 and in C++.
+    public=src/api/extrospect.h
+    gcc -std=c17 -Wall -Wextra -pedantic -Werror -fsyntax-only -x c "$public" >>"$out" 2>&1 || true
+    if command -v g++ >/dev/null; then
+        g++ -std=c++17 -Wall -Wextra -pedantic -Werror -fsyntax-only -x c++ "$public" >>"$out" 2>&1 || true
+    fi
     report "$out"
+    ;;
+exports)
+    # Every declared function is exported, and nothing else.
+    library=$build/src/api/libextrospect.so
+    nm -D --defined-only "$library" >"$out.d"
+    awk -f awk/check_exports.awk "$out.d" || exit 1
+    sed -n 's/.*[ *]\(extrospect_[a-z_]*\)(.*/\1/p' src/api/extrospect.h | grep -v -e _init_ -e _fn | sort -u >"$out"
+    if ! awk '{ print $3 }' "$out.d" | sort | diff "$out" -; then
+        echo "declared (<) and exported (>) are not the same"
+        exit 1
+    fi
+    readelf -d "$library" | grep -q 'SONAME.*\[libextrospect\.so\.0\]' || { echo "no soname"; exit 1; }
     ;;
 format)
     program clang-format
