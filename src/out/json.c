@@ -172,7 +172,9 @@ void xb_json_key(struct xb_json *j, const char *key)
 		len++;
 	}
 	if (key[len] == '\0') {
-		memcpy(piece + len + 1, "\": ", 3);
+		piece[len + 1] = '"';
+		piece[len + 2] = ':';
+		piece[len + 3] = ' ';
 		xb_sink_write(j->sink, piece, len + 4);
 	} else {
 		quoted(j, key, strlen(key));

@@ -26,8 +26,8 @@ struct xb_error *sample_forced_verdict(const struct sample_ctx *c)
 				"--force-%s-register=%s: the register agreed with the VM in %llu of %llu samples, so it does not hold %s",
 				name, sample_register_names[choice],
 				(unsigned long long)s->proved[XB_VAR_FORCED],
-				(unsigned long long)(s->proved[XB_VAR_FORCED] +
-						     s->refuted[XB_VAR_FORCED]),
+				(unsigned long long)s->proved[XB_VAR_FORCED] +
+					s->refuted[XB_VAR_FORCED],
 				name),
 			"leave the option out; --verbose tells where the value was found");
 	}
