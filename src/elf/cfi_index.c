@@ -13,25 +13,29 @@
 
 #include <dwarf.h>
 
-/* File bytes from @vaddr to the end of its segment. */
+/* File bytes from @vaddr to the end of its segment; nothing else of the file is read.  Owned by @elf. */
 static struct xb_rd segment_from(Elf *elf, xb_addr vaddr)
 {
-	size_t n = 0, size = 0;
-	const char *file = elf_rawfile(elf, &size);
+	size_t n = 0;
 
-	if (file == NULL || elf_getphdrnum(elf, &n) != 0)
+	if (elf_getphdrnum(elf, &n) != 0)
 		return xb_rd_of(NULL, 0);
 	for (size_t i = 0; i < n && i <= INT32_MAX; i++) {
+		Elf_Data *data;
 		GElf_Phdr ph;
 		uint64_t skip;
+		int64_t at;
 
 		if (gelf_getphdr(elf, (int)i, &ph) == NULL || ph.p_type != PT_LOAD ||
 		    vaddr < ph.p_vaddr || vaddr - ph.p_vaddr >= ph.p_filesz)
 			continue;
 		skip = vaddr - ph.p_vaddr;
-		if (ph.p_offset > size || ph.p_filesz > size - ph.p_offset)
+		/* A chunk beyond the end of the file is refused by libelf. */
+		if (__builtin_add_overflow(ph.p_offset, skip, &at))
 			continue;
-		return xb_rd_of(file + ph.p_offset + skip, ph.p_filesz - skip);
+		data = elf_getdata_rawchunk(elf, at, ph.p_filesz - skip, ELF_T_BYTE);
+		if (data != NULL)
+			return xb_rd_of(data->d_buf, data->d_size);
 	}
 	return xb_rd_of(NULL, 0);
 }
@@ -49,7 +53,10 @@ static bool use_header(Elf *elf, xb_addr hdr_addr, struct xb_cfi_index *ix)
 	eh_addr = xb_cfi_pointer(&r, eh_enc, hdr_addr, hdr_addr);
 	if (r.bad)
 		return false;
-	eh = segment_from(elf, eh_addr);
+	/* Nearly always right behind its header, and read with it. */
+	eh = eh_addr >= hdr_addr && eh_addr - hdr_addr < r.len
+		     ? xb_rd_of(r.data + (eh_addr - hdr_addr), r.len - (size_t)(eh_addr - hdr_addr))
+		     : segment_from(elf, eh_addr);
 	if (eh.len == 0)
 		return false;
 	ix->sec = (struct xb_cfi_section){

@@ -86,6 +86,7 @@ void xb_mixer_destroy(struct xb_mixer *m)
 	xb_map_deinit(&m->sched_of_tid);
 	xb_map_deinit(&m->cfi_of);
 	xb_map_deinit(&m->proc_index);
+	xb_map_deinit(&m->names);
 	mixed_items_deinit(&m->items);
 	mixed_procs_deinit(&m->procs);
 	xb_words_deinit(&m->frames);

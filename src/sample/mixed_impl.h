@@ -67,6 +67,7 @@ struct xb_mixer {
 	/* Of the batch. */
 	struct mixed_items items;
 	struct mixed_procs procs;
+	struct xb_map names;      /* of processes met before, as xb_proc_read_at() keeps them */
 	struct xb_map proc_index; /* address -> index in procs, plus one */
 	struct xb_words frames, words;
 	struct xb_frames scratch;

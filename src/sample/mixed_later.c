@@ -1,6 +1,7 @@
 /*
  * What has to be read from the target after the samples: the processes of the batch, then the stacks that the kernel
- * did not copy.  Two batched reads for all samples together, a third for stacks longer than a page.
+ * did not copy.  Two batched reads for all samples together, one more for new processes and one for stacks longer than
+ * a page.
  */
 #include "base/rd.h"
 #include "sample/mixed_impl.h"
@@ -12,7 +13,11 @@ enum {
 	FIRST_BYTES = 4096,     /* of a stack; nearly all are shorter */
 	MAX_BYTES = 4 << 20,    /* of one stack */
 	BATCH_BYTES = 16 << 20, /* of all stacks of a batch */
+	MAX_NAMES = 1 << 14,    /* processes whose names are remembered */
 };
+
+/* No process has this address. */
+#define NOBODY UINT64_MAX
 
 XB_VEC(io_list, struct xb_io);
 XB_VEC(index_list, size_t);
@@ -54,8 +59,10 @@ static struct xb_error *read_procs(struct xb_mixer *m)
 		err = xb_error_nomem();
 	for (size_t i = 0; err == NULL && i < n; i++)
 		addrs[i] = m->procs.data[i].addr;
-	if (err == NULL)
-		err = xb_proc_read_at(m->vm, addrs, n, list, ok);
+	if (m->names.len > MAX_NAMES)
+		xb_map_clear(&m->names);
+	if (err == NULL && n > 0)
+		err = xb_proc_read_at(m->vm, addrs, n, &m->names, list, ok);
 	for (size_t i = 0; err == NULL && i < n; i++) {
 		m->procs.data[i].p = list[i];
 		m->procs.data[i].ok = ok[i];
@@ -115,8 +122,31 @@ static size_t plan(struct xb_mixer *m, const struct mixed_item *it, size_t limit
 	return total * 8 + bytes > BATCH_BYTES || (again && bytes / 8 <= it->n_words) ? 0 : bytes;
 }
 
+/* Ask who runs on the schedulers whose samples are read afterwards: at the same moment as their stacks. */
+static bool ask_current(const struct xb_mixer *m, struct io_list *io, xb_addr *current)
+{
+	uint32_t at = xb_layout_at(&m->vm->layout, XB_F_ErtsSchedulerData_current_process);
+
+	for (size_t i = 0; i < m->items.len; i++) {
+		const struct mixed_item *it = &m->items.data[i];
+		size_t k;
+
+		if (it->want == MIXED_DONE || it->out.sched == NULL)
+			continue;
+		k = (size_t)(it->out.sched - m->s->scheds.list);
+		if (current[k] != 0)
+			continue;
+		current[k] = NOBODY;
+		if (!io_list_push(io, (struct xb_io){ .addr = it->out.sched->addr + at,
+						      .len = 8,
+						      .buf = &current[k] }))
+			return false;
+	}
+	return true;
+}
+
 /* One round: read up to @limit bytes of every stack that is not whole yet. */
-static struct xb_error *read_round(struct xb_mixer *m, size_t limit, bool again)
+static struct xb_error *read_round(struct xb_mixer *m, size_t limit, bool again, xb_addr *current)
 {
 	struct io_list io = { 0 };
 	struct index_list who = { 0 }; /* io[k] is for items[who[k]] */
@@ -140,11 +170,13 @@ static struct xb_error *read_round(struct xb_mixer *m, size_t limit, bool again)
 	if (err == NULL && !xb_words_reserve(&m->words, total + 1))
 		err = xb_error_nomem();
 	m->words.len = err == NULL ? total : m->words.len;
-	for (size_t k = 0; err == NULL && k < io.len; k++)
+	for (size_t k = 0; err == NULL && k < who.len; k++)
 		io.data[k].buf = m->words.data + m->items.data[who.data[k]].words_at;
-	if (err == NULL)
+	if (err == NULL && current != NULL && !ask_current(m, &io, current))
+		err = xb_error_nomem();
+	if (err == NULL && io.len > 0)
 		err = xb_mem_readv(m->vm->mem, io.data, io.len);
-	for (size_t k = 0; err == NULL && k < io.len; k++)
+	for (size_t k = 0; err == NULL && k < who.len; k++)
 		m->items.data[who.data[k]].read = io.data[k].got == io.data[k].len;
 	io_list_deinit(&io);
 	index_list_deinit(&who);
@@ -193,23 +225,16 @@ static bool finish(struct xb_mixer *m, struct mixed_item *it, uint64_t now)
 	return xb_mixer_erlang(m, it, pc, m->words.data + it->words_at, it->n_words, true);
 }
 
-/* Whether each scheduler still runs the process it was sampled with; one read for all schedulers. */
-static struct xb_error *look_again(struct xb_mixer *m)
+struct xb_error *xb_mixer_read_later(struct xb_mixer *m)
 {
-	uint32_t at = xb_layout_at(&m->vm->layout, XB_F_ErtsSchedulerData_current_process);
-	size_t n = m->s->scheds.n;
-	xb_addr *current = calloc(n + 1, sizeof(*current));
-	struct xb_io *io = calloc(n + 1, sizeof(*io));
-	struct xb_error *err = NULL;
+	xb_addr *current =
+		calloc(m->s->scheds.n + 1, sizeof(*current)); /* by scheduler; 0: not asked */
+	struct xb_error *err = current == NULL ? xb_error_nomem() : read_procs(m);
+	uint64_t now;
 
-	if (current == NULL || io == NULL)
-		err = xb_error_nomem();
-	for (size_t i = 0; err == NULL && i < n; i++)
-		io[i] = (struct xb_io){ .addr = m->s->scheds.list[i].addr + at,
-					.len = 8,
-					.buf = &current[i] };
 	if (err == NULL)
-		err = xb_mem_readv(m->vm->mem, io, n);
+		err = read_round(m, FIRST_BYTES, false, current);
+	now = now_ns();
 	for (size_t i = 0; err == NULL && i < m->items.len; i++) {
 		struct xb_mixed *o = &m->items.data[i].out;
 
@@ -217,19 +242,10 @@ static struct xb_error *look_again(struct xb_mixer *m)
 			o->still_on = current[o->sched - m->s->scheds.list] == o->proc;
 	}
 	free(current);
-	free(io);
-	return err;
-}
-
-struct xb_error *xb_mixer_read_later(struct xb_mixer *m)
-{
-	uint64_t now;
-
-	XB_TRY(read_procs(m));
-	XB_TRY(read_round(m, FIRST_BYTES, false));
-	now = now_ns();
-	XB_TRY(read_round(m, MAX_BYTES, true));
-	XB_TRY(look_again(m));
+	if (err == NULL)
+		err = read_round(m, MAX_BYTES, true, NULL);
+	if (err != NULL)
+		return err;
 	for (size_t i = 0; i < m->items.len; i++) {
 		if (!finish(m, &m->items.data[i], now))
 			return xb_error_nomem();

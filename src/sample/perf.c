@@ -6,15 +6,19 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static struct xb_error *flush(struct xb_perf *p, struct xb_ring *ring, const struct xb_taker *sink)
+/* Hand the batch over and give the kernel back what it lay in. */
+static struct xb_error *flush(struct xb_perf *p, const struct xb_taker *sink)
 {
 	struct xb_error *err = NULL;
+	size_t n = p->n_batch;
 
-	if (p->n_batch > 0)
-		err = sink->samples(sink->arg, p->batch, p->n_batch);
-	p->stats.samples += p->n_batch;
 	p->n_batch = 0;
-	xb_ring_release(ring);
+	p->stats.samples += n;
+	if (n > 0)
+		err = sink->samples(sink->arg, p->batch, n);
+	for (size_t i = p->unreleased; i <= p->draining && i < p->rings.len; i++)
+		xb_ring_release(&p->rings.data[i].ring);
+	p->unreleased = p->draining;
 	return err;
 }
 
@@ -39,7 +43,7 @@ static void count_event(struct xb_perf *p, const struct xb_source_event *e)
 		p->stats.not_covered++;
 }
 
-static struct xb_error *take(struct xb_perf *p, struct xb_ring *ring, const struct xb_ring_record *raw,
+static struct xb_error *take(struct xb_perf *p, const struct xb_ring_record *raw,
 			     const struct xb_taker *sink)
 {
 	bool every_process = p->mode == XB_PERF_CPU;
@@ -62,8 +66,7 @@ static struct xb_error *take(struct xb_perf *p, struct xb_ring *ring, const stru
 		count_event(p, &rec.event);
 		if (sink->event == NULL)
 			return NULL;
-		XB_TRY(flush(p, ring,
-			     &(struct xb_taker){ .arg = sink->arg, .samples = sink->samples }));
+		XB_TRY(flush(p, &(struct xb_taker){ .arg = sink->arg, .samples = sink->samples }));
 		return sink->event(sink->arg, &rec.event);
 	case XB_RECORD_OTHER:
 		p->stats.other_records++;
@@ -75,49 +78,47 @@ static struct xb_error *take(struct xb_perf *p, struct xb_ring *ring, const stru
 	return NULL;
 }
 
+/* The batch goes on from ring to ring: what a batch costs is then paid once for all CPUs. */
 static struct xb_error *drain_ring(struct xb_perf *p, struct xb_ring *ring, const struct xb_taker *sink)
 {
 	struct xb_ring_record raw;
-	uint64_t released;
+	uint64_t released = ring->at;
 
-	if (!xb_ring_begin(ring)) {
-		p->stats.bad_records++;
-		return NULL;
-	}
-	released = ring->at;
 	for (;;) {
 		enum xb_ring_got got = xb_ring_next(ring, &raw);
-		struct xb_error *err;
 
 		if (got == XB_RING_EMPTY)
-			break;
+			return NULL;
 		if (got == XB_RING_DAMAGED) {
 			p->stats.bad_records++;
-			break;
+			return NULL;
 		}
-		err = take(p, ring, &raw, sink);
-		if (err != NULL) {
-			xb_error_destroy(flush(p, ring, sink));
-			return err;
-		}
+		XB_TRY(take(p, &raw, sink));
 		/* Early enough that the kernel always has room, and before the bounce buffer is needed
 		 * again. */
 		if (p->n_batch == XB_PERF_BATCH || raw.bounced ||
 		    ring->at - released > ring->size / 8) {
-			XB_TRY(flush(p, ring, sink));
+			XB_TRY(flush(p, sink));
 			released = ring->at;
 		}
 	}
-	return flush(p, ring, sink);
 }
 
 static struct xb_error *perf_drain(void *self, const struct xb_taker *sink)
 {
 	struct xb_perf *p = self;
+	struct xb_error *err = NULL;
 
+	p->unreleased = p->draining = 0;
 	for (size_t i = 0; i < p->rings.len; i++)
-		XB_TRY(drain_ring(p, &p->rings.data[i].ring, sink));
-	return NULL;
+		p->stats.bad_records += !xb_ring_begin(&p->rings.data[i].ring);
+	for (; err == NULL && p->draining < p->rings.len; p->draining++)
+		err = drain_ring(p, &p->rings.data[p->draining].ring, sink);
+	if (err != NULL) {
+		xb_error_destroy(flush(p, sink));
+		return err;
+	}
+	return flush(p, sink);
 }
 
 static struct xb_error *perf_start(void *self)

@@ -30,6 +30,7 @@ struct xb_perf_options {
 	uint64_t period_ns; /* of CPU time between two samples of a thread; 10 us … 1000 s */
 	size_t stack_bytes; /* of user stack per sample: 0 … 65528, a multiple of 8 */
 	bool user_only;     /* never ask for samples in kernel mode */
+	bool wake_each; /* a wait ends with the first sample, not with a quarter of a ring: for low rates */
 	bool kernel_stacks; /* with the kernel call chain, where allowed */
 	size_t ring_bytes; /* of one ring, a power of two; 0: chosen from rate, stack size and limits */
 	enum xb_perf_mode mode;

@@ -88,7 +88,7 @@ static void fill_attr(struct xb_perf *p)
 		.task = 1,
 		.sample_id_all = 1,
 		.watermark = 1,
-		.wakeup_watermark = (uint32_t)(p->ring_bytes / 4),
+		.wakeup_watermark = p->options.wake_each ? 1 : (uint32_t)(p->ring_bytes / 4),
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 		.sample_regs_user = XB_RECORD_REGS,

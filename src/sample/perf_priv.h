@@ -12,7 +12,7 @@
 #include <linux/perf_event.h>
 #include <poll.h>
 
-enum { XB_PERF_BATCH = 64 };
+enum { XB_PERF_BATCH = 256 };
 
 struct xb_perf_ring {
 	struct xb_ring ring;
@@ -48,6 +48,8 @@ struct xb_perf {
 	unsigned char *bounce;
 	struct xb_raw_sample *batch; /* XB_PERF_BATCH */
 	size_t n_batch;
+	size_t draining;   /* ring that is drained; rings.len after the last */
+	size_t unreleased; /* first ring with records that the kernel does not have back */
 	struct xb_source_stats stats;
 	uint64_t lost_told, lost_read; /* by records; by the counters of the events */
 };

@@ -91,7 +91,7 @@ struct xb_source_stats {
 
 /* Why a wait ended; 0 is the timeout. */
 enum xb_wake {
-	XB_WAKE_DATA = 1,   /* a ring is a quarter full */
+	XB_WAKE_DATA = 1,   /* a ring is a quarter full, or a sample came (xb_perf_options.wake_each) */
 	XB_WAKE_EXIT = 2,   /* the target exited; drain once more */
 	XB_WAKE_CALLER = 4, /* the caller's fd is readable */
 	XB_WAKE_SIGNAL = 8, /* a signal handler ran */

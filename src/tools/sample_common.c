@@ -5,6 +5,8 @@
 #include "sample/poll.h"
 #include "tools/attach.h"
 
+#include <string.h>
+
 struct xb_error *sample_open(struct xb_tool_run *run, struct xb_session **ret)
 {
 	const struct sample_opts *o = run->opts;
@@ -22,11 +24,31 @@ static int forced(unsigned choice)
 		       : -1;
 }
 
+/*
+ * How long samples wait before they are looked at.  What is read after a sample is as old as this, so where few samples
+ * are expected each of them wakes us, and nothing else does; where there are many that would cost more than it brings.
+ */
+enum { DRAIN_MS = 10, WAKE_MS = 100, FEW_PER_DRAIN = 4 };
+
+static bool wakes_each(const struct sample_ctx *c, uint64_t period_ns)
+{
+	uint64_t drain_ns = (uint64_t)DRAIN_MS * 1000000;
+
+	return drain_ns * c->session->scheds.n_normal / period_ns < FEW_PER_DRAIN;
+}
+
+static int drain_ms(const struct sample_ctx *c)
+{
+	return strcmp(c->backend, "perf") == 0 && wakes_each(c, c->opts->interval_ns) ? WAKE_MS
+										      : DRAIN_MS;
+}
+
 static struct xb_error *open_source(struct sample_ctx *c, uint64_t period_ns)
 {
 	struct xb_perf_options po = {
 		.period_ns = period_ns,
 		.stack_bytes = (size_t)c->opts->user_stack_bytes,
+		.wake_each = wakes_each(c, period_ns),
 		.user_only = false,
 		.kernel_stacks = c->opts->include_kernel,
 		.log = &c->run->log,
@@ -89,20 +111,11 @@ bool sample_interrupted(void *arg)
 	return xb_tool_interrupted();
 }
 
-/*
- * How long samples wait before they are looked at.  What is read after a sample is as old as this, so at low rates
- * samples are fetched at once; at high rates that would cost more than it brings.
- */
-static int drain_ms(uint64_t period_ns)
-{
-	return period_ns >= 5000000 ? 2 : 10;
-}
-
 struct xb_error *sample_collect(struct sample_ctx *c)
 {
 	struct xb_collect_opts co = {
 		.duration_ns = c->opts->duration_ns,
-		.drain_ms = drain_ms(c->opts->interval_ns),
+		.drain_ms = drain_ms(c),
 		.interrupted = sample_interrupted,
 		.progress = progress,
 		.arg = c,

@@ -119,9 +119,29 @@ bool xb_proc_is(struct xb_vm *vm, xb_addr addr)
 	       xb_mem_try(vm->mem, vm->roots.proc_tab + 8 * (uint64_t)slot, &at, 8) == 8 && at == addr;
 }
 
-/* What the structures point to: registered names and current functions, one batch for all. */
+/* A registered name as the value of a map: 1 for none. */
+static uint64_t pack_name(const struct xb_proc *p)
+{
+	return p->has_name ? (uint64_t)p->name + 2 : 1;
+}
+
+static bool known_name(const struct xb_map *names, struct xb_proc *p)
+{
+	const uint64_t *known = names == NULL ? NULL : xb_map_get(names, p->id);
+
+	if (known == NULL)
+		return false;
+	p->has_name = *known > 1;
+	p->name = p->has_name ? (uint32_t)(*known - 2) : 0;
+	return true;
+}
+
+/*
+ * What the structures point to: registered names and current functions, one batch for all.  With @names neither is
+ * read of processes that are in it, and the others are added.
+ */
 static struct xb_error *read_pointed(struct xb_vm *vm, const unsigned char *bytes, size_t len, size_t n,
-				     struct xb_proc *list, const bool *ok)
+				     struct xb_map *names, struct xb_proc *list, const bool *ok)
 {
 	const struct xb_layout *l = &vm->layout;
 	struct xb_io *io = calloc(2 * n + 1, sizeof(*io));
@@ -137,30 +157,35 @@ static struct xb_error *read_pointed(struct xb_vm *vm, const unsigned char *byte
 		uint64_t reg = xb_rec_get(&rec, XB_F_Process_reg),
 			 current = xb_rec_get(&rec, XB_F_Process_current);
 
-		if (ok[i] && reg != 0)
+		if (!ok[i] || known_name(names, &list[i]))
+			continue;
+		if (reg != 0)
 			io[n_io++] = (struct xb_io){ .addr = reg + xb_layout_at(l, XB_F_RegProc_name),
 						     .len = 8,
 						     .buf = &pointed[i].name };
-		if (ok[i] && current != 0)
+		if (current != 0)
 			io[n_io++] = (struct xb_io){ .addr = current,
 						     .len = XB_MFA_BYTES,
 						     .buf = pointed[i].mfa };
 	}
-	if (err == NULL)
+	if (err == NULL && n_io > 0)
 		err = xb_mem_readv(vm->mem, io, n_io);
 	/* What could not be read stayed zero, which is neither an atom nor an MFA. */
 	for (size_t i = 0; err == NULL && i < n; i++) {
-		list[i].has_name =
-			ok[i] && xb_atom_index(vm, (xb_term){ pointed[i].name }, &list[i].name);
-		list[i].has_current = ok[i] && xb_mfa_decode(vm, pointed[i].mfa, &list[i].current);
+		if (!ok[i] || known_name(names, &list[i]))
+			continue;
+		list[i].has_name = xb_atom_index(vm, (xb_term){ pointed[i].name }, &list[i].name);
+		list[i].has_current = xb_mfa_decode(vm, pointed[i].mfa, &list[i].current);
+		if (names != NULL && !xb_map_put(names, list[i].id, pack_name(&list[i])))
+			err = xb_error_nomem();
 	}
 	free(io);
 	free(pointed);
 	return err;
 }
 
-struct xb_error *xb_proc_read_at(struct xb_vm *vm, const xb_addr *addrs, size_t n, struct xb_proc *ret,
-				 bool *ok)
+struct xb_error *xb_proc_read_at(struct xb_vm *vm, const xb_addr *addrs, size_t n, struct xb_map *names,
+				 struct xb_proc *ret, bool *ok)
 {
 	size_t len = XB_MIN(vm->layout.size[XB_S_Process], XB_PROC_MAX_BYTES);
 	unsigned char *bytes = calloc(n + 1, len);
@@ -180,7 +205,7 @@ struct xb_error *xb_proc_read_at(struct xb_vm *vm, const xb_addr *addrs, size_t 
 				       len, &ret[i]);
 	}
 	if (err == NULL)
-		err = read_pointed(vm, bytes, len, n, ret, ok);
+		err = read_pointed(vm, bytes, len, n, names, ret, ok);
 	free(bytes);
 	free(io);
 	return err;
@@ -189,7 +214,7 @@ struct xb_error *xb_proc_read_at(struct xb_vm *vm, const xb_addr *addrs, size_t 
 bool xb_proc_at(struct xb_vm *vm, xb_addr addr, struct xb_proc *ret)
 {
 	bool ok = false;
-	struct xb_error *err = xb_proc_read_at(vm, &addr, 1, ret, &ok);
+	struct xb_error *err = xb_proc_read_at(vm, &addr, 1, NULL, ret, &ok);
 
 	xb_error_destroy(err);
 	return err == NULL && ok;

@@ -14,6 +14,7 @@
 #define XB_VM_PROCESS_H
 
 #include "base/error.h"
+#include "base/map.h"
 #include "vm/mfa.h"
 #include "vm/stack.h"
 
@@ -75,8 +76,8 @@ enum { XB_PROC_STACKS = 1 }; /* flags */
 
 /**
  * Every process, in slot order.
- * Cost: about 1 us a process with stacks; memory of one batch (1 MiB and the stacks of 1,024 processes,
- * at most 64 K words each).
+ * Cost: about 1 us a process with stacks; memory of one batch (1 MiB and the stacks of 256 processes,
+ * at most 1 Mi words each).
  */
 XB_NODISCARD struct xb_error *xb_proc_each(struct xb_vm *vm, unsigned flags, xb_proc_fn fn, void *arg,
 					   struct xb_proc_stats *ret);
@@ -87,10 +88,12 @@ bool xb_proc_at(struct xb_vm *vm, xb_addr addr, struct xb_proc *ret);
 
 /**
  * The same for @n structures at once: @ok[i] says whether @ret[i] is one.
- * @return NULL, NOMEM, GONE, PERM.  Cost: two batched reads, three when some are inside a BIF or NIF.
+ * @names, or NULL, remembers registered names by process id from call to call: those of processes that are in it are
+ * not read again, and their current functions are not read at all (has_current is false).
+ * @return NULL, NOMEM, GONE, PERM.  Cost: one batched read, two when some are registered or inside a BIF or NIF.
  */
 XB_NODISCARD struct xb_error *xb_proc_read_at(struct xb_vm *vm, const xb_addr *addrs, size_t n,
-					      struct xb_proc *ret, bool *ok);
+					      struct xb_map *names, struct xb_proc *ret, bool *ok);
 
 /** Whether @addr is the structure of a living process: its id points back to it through the table.  Two
  * reads. */

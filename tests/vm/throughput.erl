@@ -8,7 +8,7 @@
 %% back. Units are counted where they are done.
 %%
 %% Commands:
-%%   count          "count <units> <monotonic ns>"
+%%   count          "count <units> <monotonic ns> <CPU time of the VM in ms>"
 %%   rate SECONDS   "rate <units per second>" measured over so many seconds
 -module(throughput).
 -export([main/1, handle/2, worker/3, partner/0]).
@@ -23,7 +23,8 @@ main([PerScheduler]) ->
     C.
 
 handle(["count"], C) ->
-    {ok, io_lib:format("count ~w ~w~n", [counters:get(C, 1), now_ns()]), C};
+    {Cpu, _} = erlang:statistics(runtime),
+    {ok, io_lib:format("count ~w ~w ~w~n", [counters:get(C, 1), now_ns(), Cpu]), C};
 handle(["rate", Seconds], C) ->
     {A, T} = {counters:get(C, 1), now_ns()},
     timer:sleep(round(number(Seconds) * 1000)),
