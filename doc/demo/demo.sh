@@ -16,14 +16,14 @@ finish() {
     rm -rf "$tmp"
 }
 trap finish EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT HUP TERM
 
-# The workload is one module, compiled here so that it fits the Erlang that is installed.  Should this script be
-# killed, the VM ends by itself after five minutes.
-cd "$tmp" || exit 1
+# The workload is one module, compiled here so that it fits the Erlang that is installed, and by its bare name so that
+# line numbers read well.  Should this script be killed, the VM ends by itself after five minutes.
+cp "$tree/tests/vm/demo.erl" "$tmp" && cd "$tmp" || exit 1
 export HOME=$tmp ERL_CRASH_DUMP=/dev/null
 unset ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS ERL_LIBS
-erlc "$tree/tests/vm/demo.erl" || exit 1
+erlc demo.erl || exit 1
 erl -noinput -eval 'demo:main([]), io:format("ready~n"), receive after 300000 -> halt() end.' >"$tmp/said" 2>&1 &
 vm=$!
 for ((i = 0; i < 300; i++)); do
@@ -37,11 +37,12 @@ if ! grep -q '^ready' "$tmp/said"; then
     exit 1
 fi
 
-# show TITLE COMMAND…: a report under its command line; the demonstration goes on whatever it says.
+# show TITLE COMMAND…: a report under its title and its command line; the demonstration goes on whatever it says.
 show() {
-    local title=$1
+    local title=$1 line
     shift
-    printf '\n\n=== %s\n$ %s\n\n' "$title" "${*/#"$build"/build}"
+    line=${*/#"$build"/build}
+    printf '\n\n%s\n%s\n$ %s\n\n' "=== $title" "${title//?/=}====" "${line//"$tmp/"/}"
     "$@"
     local status=$?
     # 6: a report with parts missing is still a report.
@@ -51,13 +52,26 @@ show() {
     fi
 }
 
-printf '=== A small shop runs as process %s: an order router, workers, a cache in ETS, a packet parser, a report\n' \
-    "$vm"
-printf '=== builder. Nothing in it was prepared for being looked at.\n'
-show "What Linux perf needs to show Erlang names (the last ten of its lines)" \
-    "$build/erlang-write-perf-map" --output "$tmp/perf.map" "$vm"
-[ ! -s "$tmp/perf.map" ] || tail -n 10 "$tmp/perf.map"
-show "The hot functions of ten seconds" "$build/erlang-sample" --duration 10s --top 20 "$vm"
-show "What each scheduler is doing" "$build/erlang-sample" --pstack --wait --duration 5s "$vm"
-show "Who copies big terms" "$build/erlang-sample" --blame copy_struct --duration 5s "$vm"
+cat <<END
+A small shop runs as process $vm: an order router and three workers, a session cache in ETS, a packet parser
+and a report builder. It is Debian's own Erlang, stripped, and nothing in it was prepared for being looked at.
+Four reports follow; they take about half a minute.
+END
+
+cd "$tmp" || exit 1
+show "1. The map that makes Linux perf show Erlang names" "$build/erlang-write-perf-map" --quiet --output perf.map "$vm"
+if [ -s perf.map ]; then
+    printf 'perf.map has %d lines; some of the demonstration itself:\n' "$(wc -l <perf.map)"
+    grep "[$]demo:[a-z_]*/[0-9]*\$" perf.map | head -n 8 | sed 's/^/    /'
+fi
+show "2. The hot functions of ten seconds" "$build/erlang-sample" --duration 10s --top 20 "$vm"
+show "3. What each scheduler is doing" "$build/erlang-sample" --pstack --wait --duration 5s "$vm"
+show "4. Who copies big terms" "$build/erlang-sample" --blame copy_struct --duration 5s "$vm"
+
+cat <<END
+
+
+That was the demonstration; its VM is stopped. To look into one of your own:
+    build/erlang-sample PID          README.md says which question is answered by which command
+END
 exit "$failed"

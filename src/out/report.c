@@ -1,5 +1,7 @@
 #include "out/report.h"
 
+#include "out/text.h"
+
 #include "base/str.h"
 #include "out/json.h"
 
@@ -54,28 +56,41 @@ void xb_report_health(struct xb_report *r, const char *key, const char *text, en
 static struct xb_error *print_facts(const struct xb_report *r, const struct xb_facts *facts,
 				    const char *head, struct xb_sink *to, const struct xb_tty *tty)
 {
+	size_t indent = strlen(head), column = 0, width = tty == NULL ? 0 : tty->width;
 	struct xb_str value = XB_STR_INIT;
-	const char *lead = head;
 	bool oom = r->oom;
 
 	for (const struct xb_fact *f = facts->first; f != NULL; f = f->next) {
 		const char *mark;
+		size_t w;
 
 		if (f->text == NULL || f->cell.tag == XB_CELL_NONE)
 			continue;
 		xb_str_clear(&value);
 		xb_cell_print(&value, f->kind, &f->cell);
 		mark = strchrnul(f->text, '%');
-		xb_sink_puts(to, lead);
+		w = strlen(f->text) + xb_text_width(xb_str_get(&value), value.len);
+		if (column == 0) {
+			xb_sink_puts(to, head);
+			column = indent;
+		} else if (width > 0 && column + 2 + w > width) {
+			/* Only on a terminal: for programs it stays one line. */
+			xb_sink_puts(to, ",\n");
+			xb_sink_pad(to, indent);
+			column = indent;
+		} else {
+			xb_sink_puts(to, ", ");
+			column += 2;
+		}
+		column += w;
 		xb_sink_write(to, f->text, (size_t)(mark - f->text));
 		if (*mark == '%') {
 			xb_tty_write(tty, to, f->cell.role, xb_str_get(&value), value.len);
 			xb_sink_puts(to, mark + 1);
 		}
-		lead = ", ";
 		oom = oom || value.oom;
 	}
-	if (lead != head)
+	if (column > 0)
 		xb_sink_putc(to, '\n');
 	xb_str_deinit(&value);
 	return oom ? xb_error_nomem() : NULL;

@@ -44,7 +44,7 @@ void xb_report_target(struct xb_report *r, const char *key, const char *text, en
 void xb_report_health(struct xb_report *r, const char *key, const char *text, enum xb_kind kind,
 		      struct xb_cell cell);
 
-/** "target: …" and "health: …", one line each; nothing when no fact has a text. */
+/** "target: …" and "health: …", one line each, folded on a terminal; nothing when no fact has a text. */
 XB_NODISCARD struct xb_error *xb_report_print_target(const struct xb_report *r, struct xb_sink *to,
 						     const struct xb_tty *tty);
 XB_NODISCARD struct xb_error *xb_report_print_health(const struct xb_report *r, struct xb_sink *to,

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HIDDEN SIZE_MAX /* the width of a column that is not shown */
+
 struct xb_table_row {
 	struct xb_table_row *next;
 	struct xb_cell cells[];
@@ -89,6 +91,18 @@ static bool to_right(const struct xb_column *col)
 	       col->kind != XB_KIND_BOOL;
 }
 
+/* Whether some row has something to say in column @c. */
+static bool any_known(const struct xb_table *t, size_t c)
+{
+	for (const struct xb_table_row *row = t->first; row != NULL; row = row->next) {
+		const struct xb_cell *cell = &row->cells[c];
+
+		if (cell->tag != XB_CELL_NONE && !(cell->tag == XB_CELL_TEXT && cell->text.len == 0))
+			return true;
+	}
+	return false;
+}
+
 static bool measure(const struct xb_table *t, size_t *widths)
 {
 	struct xb_str text = XB_STR_INIT;
@@ -97,7 +111,8 @@ static bool measure(const struct xb_table *t, size_t *widths)
 	for (size_t c = 0; c < t->n_columns; c++) {
 		const struct xb_column *col = &t->columns[c];
 
-		if (!in_text(col))
+		widths[c] = HIDDEN;
+		if (!in_text(col) || ((col->flags & XB_COLUMN_OPTIONAL) != 0 && !any_known(t, c)))
 			continue;
 		widths[c] = t->headless ? 0 : xb_text_width(title(col), strlen(title(col)));
 		for (const struct xb_table_row *row = t->first; row != NULL; row = row->next) {
@@ -141,7 +156,7 @@ static void print_titles(const struct xb_table *t, const struct line *like, cons
 	struct line line = *like;
 
 	for (size_t c = 0; c < t->n_columns; c++) {
-		if (in_text(&t->columns[c]))
+		if (widths[c] != HIDDEN)
 			put(&line, &t->columns[c], XB_ROLE_HEAD, title(&t->columns[c]),
 			    strlen(title(&t->columns[c])), widths[c]);
 	}
@@ -159,7 +174,7 @@ static bool print_row(const struct xb_table *t, const struct xb_table_row *row, 
 		const struct xb_column *col = &t->columns[c];
 		enum xb_role role = row->cells[c].role != XB_ROLE_NONE ? row->cells[c].role : col->role;
 
-		if (!in_text(col))
+		if (widths[c] == HIDDEN)
 			continue;
 		xb_str_clear(&text);
 		xb_cell_print(&text, col->kind, &row->cells[c]);

@@ -32,6 +32,7 @@ enum xb_column_flags {
 	XB_COLUMN_TEXT_ONLY = 1 << 1, /* decoration; its facts are in other columns */
 	XB_COLUMN_LEFT = 1 << 2,      /* numbers go to the right, text to the left, unless told */
 	XB_COLUMN_RIGHT = 1 << 3,
+	XB_COLUMN_OPTIONAL = 1 << 4, /* left out of the text where no row knows anything */
 };
 
 struct xb_column {

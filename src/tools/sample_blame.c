@@ -15,7 +15,7 @@ static const struct xb_column share_columns[] = {
 	  .flags = XB_COLUMN_TEXT_ONLY,
 	  .role = XB_ROLE_PATH },
 	{ .name = "name", .kind = XB_KIND_TEXT },
-	{ .name = "pid", .kind = XB_KIND_TEXT },
+	{ .name = "pid", .kind = XB_KIND_TEXT, .flags = XB_COLUMN_OPTIONAL },
 	{ .name = "inexact", .kind = XB_KIND_BOOL, .flags = XB_COLUMN_JSON_ONLY },
 };
 
@@ -29,7 +29,7 @@ static const struct xb_column columns[] = {
 	{ .name = "location",
 	  .title = "LINE",
 	  .kind = XB_KIND_TEXT,
-	  .flags = XB_COLUMN_TEXT_ONLY,
+	  .flags = XB_COLUMN_TEXT_ONLY | XB_COLUMN_OPTIONAL,
 	  .role = XB_ROLE_PATH },
 	{ .name = "callers", .title = "", .kind = XB_KIND_TABLE },
 	{ .name = "processes", .title = "", .kind = XB_KIND_TABLE },

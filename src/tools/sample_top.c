@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { MODULE_COLUMN = 6 };
+
 static const struct xb_column columns[] = {
 	{ .name = "self", .title = "SELF", .kind = XB_KIND_UINT },
 	{ .name = "self_percent", .title = "SELF%", .kind = XB_KIND_PERCENT },
@@ -13,16 +15,16 @@ static const struct xb_column columns[] = {
 	{ .name = "total_percent", .title = "TOTAL%", .kind = XB_KIND_PERCENT },
 	{ .name = "inexact_percent", .title = "~%", .kind = XB_KIND_PERCENT },
 	{ .name = "name", .title = "NAME", .kind = XB_KIND_TEXT },
-	{ .name = "module", .title = "MODULE", .kind = XB_KIND_TEXT },
+	{ .name = "module", .title = "MODULE", .kind = XB_KIND_TEXT, .flags = XB_COLUMN_OPTIONAL },
 	{ .name = "kind", .title = "KIND", .kind = XB_KIND_TEXT, .flags = XB_COLUMN_JSON_ONLY },
 	{ .name = "file", .title = "FILE", .kind = XB_KIND_TEXT, .flags = XB_COLUMN_JSON_ONLY },
 	{ .name = "line", .title = "LINE", .kind = XB_KIND_UINT, .flags = XB_COLUMN_JSON_ONLY },
 	{ .name = "location",
 	  .title = "LINE",
 	  .kind = XB_KIND_TEXT,
-	  .flags = XB_COLUMN_TEXT_ONLY,
+	  .flags = XB_COLUMN_TEXT_ONLY | XB_COLUMN_OPTIONAL,
 	  .role = XB_ROLE_PATH },
-	{ .name = "pid", .title = "PID", .kind = XB_KIND_TEXT },
+	{ .name = "pid", .title = "PID", .kind = XB_KIND_TEXT, .flags = XB_COLUMN_OPTIONAL },
 };
 
 static enum xb_role role_of(enum xb_top_kind kind)
@@ -123,6 +125,7 @@ static struct xb_error *print(struct sample_ctx *c)
 	struct xb_tool_run *run = c->run;
 	struct xb_top_opts to = { .by = (enum xb_top_by)c->opts->by,
 				  .only_erlang = c->opts->only_erlang };
+	struct xb_column shown[XB_ARRAY_LEN(columns)];
 	struct xb_report report;
 	struct xb_table table;
 	struct xb_top top;
@@ -130,7 +133,10 @@ static struct xb_error *print(struct sample_ctx *c)
 	xb_report_init(&report, schemas[0], 1, &run->arena);
 	sample_target_facts(&report, c->session);
 	sample_health_facts(&report, c);
-	xb_table_init(&table, columns, XB_ARRAY_LEN(columns), &run->arena);
+	memcpy(shown, columns, sizeof(shown));
+	if (c->opts->by == SAMPLE_BY_PROCESS)
+		shown[MODULE_COLUMN].title = "INITIAL CALL";
+	xb_table_init(&table, shown, XB_ARRAY_LEN(columns), &run->arena);
 	XB_TRY(xb_top_make(c->profile, &to, &run->arena, &top));
 	XB_TRY(fill(&table, &top, c->opts->top));
 	if (run->common.json)

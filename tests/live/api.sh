@@ -71,7 +71,7 @@ vm_stop zoo
 vm_start split split functions || exit 1
 # Its scheduler is busy all the second: up to 499 samples (other tests may hold the CPU), all handed out.
 samples() {
-    "$example" sample "$VM_PID" >"$TMP/samples" 2>"$TMP/said" || return 1
+    "$example" sample "$VM_PID" >"$TMP/samples" 2>"$TMP/said" || { cat "$TMP/said"; return 1; }
     cat "$TMP/said"
     awk -F '\t' '{ n += $1; if ($4 ~ /^split:/) own += $1 }
         END { print n " samples, " own " in split"; exit !(n >= 30 && own > n * 0.8) }' "$TMP/samples" &&
