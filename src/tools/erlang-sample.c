@@ -9,6 +9,8 @@ static struct xb_error *run_sample(struct xb_tool_run *run)
 	switch (o->mode) {
 	case SAMPLE_TOP:
 		return sample_run_top(run);
+	case SAMPLE_DISTINCT:
+		return sample_run_distinct(run);
 	case SAMPLE_PSTACK:
 		return sample_run_pstack(run);
 	case SAMPLE_STACKS:

@@ -34,6 +34,9 @@ static const struct xb_opt what_options[] = {
 	{ "blame", 'b', XB_OPT_STRING, .at = AT(blame), .arg = "FN", .not_with = "by folded",
 	  .help = "the Erlang functions most often above the native function or family FN, with callers and "
 		  "processes; 'list' names what can be blamed" },
+	{ "stacks", 'S', XB_OPT_FLAG, .at = AT(stacks),
+	  .not_with = "pstack process all blame by folded",
+	  .help = "print every distinct stack with the number of its samples, most frequent first" },
 	{ "by", 0, XB_OPT_ENUM, .at = AT(by), .arg = "WHAT", .def = "function", .choices = by_names,
 	  .help = "group the most frequent by" },
 	{ "top", 't', XB_OPT_U64, .at = AT(top), .arg = "N", .def = "25", .min = 1, .max = 1000000,
@@ -128,6 +131,8 @@ static enum sample_mode mode_of(const struct sample_opts *o)
 		return SAMPLE_ALL;
 	if (o->process.n > 0)
 		return SAMPLE_STACKS;
+	if (o->stacks)
+		return SAMPLE_DISTINCT;
 	return o->pstack ? SAMPLE_PSTACK : SAMPLE_TOP;
 }
 

@@ -7,11 +7,12 @@
 #include "cli/tool.h"
 
 enum sample_mode {
-	SAMPLE_TOP,    /* most frequent functions */
-	SAMPLE_PSTACK, /* one stack per scheduler */
-	SAMPLE_STACKS, /* stacks of the processes named by --process */
-	SAMPLE_ALL,    /* stacks of every process */
-	SAMPLE_BLAME,  /* Erlang functions above a native one */
+	SAMPLE_TOP,      /* most frequent functions */
+	SAMPLE_DISTINCT, /* every stack of the run, counted */
+	SAMPLE_PSTACK,   /* one stack per scheduler */
+	SAMPLE_STACKS,   /* stacks of the processes named by --process */
+	SAMPLE_ALL,      /* stacks of every process */
+	SAMPLE_BLAME,    /* Erlang functions above a native one */
 	SAMPLE_BLAME_LIST,
 };
 
@@ -43,7 +44,7 @@ struct sample_opts {
 	struct xb_target_opts target_opts;
 
 	/* As typed. */
-	bool pstack, wait, idle, all;
+	bool pstack, wait, idle, all, stacks;
 	struct xb_opt_list process; /* selectors; a sample is kept or a stack printed if one matches */
 	const char *blame;
 	unsigned by;      /* enum sample_by */

@@ -60,6 +60,7 @@ XB_NODISCARD struct xb_error *sample_verdict(const struct sample_ctx *c);
 
 /* One function for each mode. */
 XB_NODISCARD struct xb_error *sample_run_top(struct xb_tool_run *run);
+XB_NODISCARD struct xb_error *sample_run_distinct(struct xb_tool_run *run);
 XB_NODISCARD struct xb_error *sample_run_blame(struct xb_tool_run *run);
 XB_NODISCARD struct xb_error *sample_run_blame_list(struct xb_tool_run *run);
 XB_NODISCARD struct xb_error *sample_run_pstack(struct xb_tool_run *run);
