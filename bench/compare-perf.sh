@@ -20,7 +20,7 @@ with_perf() {
 	bytes=$(stat -c %s "$data")
 	"$WRITE_MAP" --fix-perf-data "$data" >/dev/null 2>&1
 	perf script -i "$data" -F comm,ip,sym 2>/dev/null | awk -v root="$root" 'BEGIN { RS = "" }
-		/^erts_sched/ { n++; whole += index($0, root) > 0 } END { print n + 0, whole + 0 }' >"$SCRATCH/n"
+		/^[0-9]+_scheduler/ { n++; whole += index($0, root) > 0 } END { print n + 0, whole + 0 }' >"$SCRATCH/n"
 	read -r n whole <"$SCRATCH/n"
 	row "$1" "perf record -g $3" "$n" "$whole" "$bytes"
 }
