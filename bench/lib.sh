@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What the measuring scripts share.  Environment: BUILD (default build), REPEAT, and those of tests/lib/vm.sh.
+# What the measuring scripts share.  Environment: BUILD (default build), FIRST, and those of tests/lib/vm.sh.
 set -eu
 BENCH_TOP=$(cd "$(dirname "$0")/.." && pwd)
 BUILD=$(cd "${BUILD:-$BENCH_TOP/build}" && pwd)
@@ -10,6 +10,11 @@ VM_SRC=$BENCH_TOP/tests/vm
 export SAMPLE WRITE_MAP TIMED VM_SRC
 . "$BENCH_TOP/tests/lib/vm.sh"
 
+# bench_first PID: with FIRST=1, the session of PID goes before other work on this machine.
+bench_first() {
+	[ "${FIRST:-0}" -eq 0 ] || echo -20 >"/proc/$1/autogroup"
+}
+
 # bench_begin PROGRAM...: these are installed, what is measured is built; a scratch directory SCRATCH that goes with us.
 bench_begin() {
 	for bench__p in "$@"; do
@@ -17,10 +22,11 @@ bench_begin() {
 	done
 	ninja -C "$BUILD" erlang-sample erlang-write-perf-map bench/timed >/dev/null
 	SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/bench.XXXXXX")
-	trap 'vm_stop_all; rm -rf "$SCRATCH"' EXIT
+	trap 'vm_stop_all; rm -rf "$SCRATCH"; [ "${FIRST:-0}" -eq 0 ] || echo 0 >/proc/$$/autogroup' EXIT
 	trap 'exit 130' INT TERM
 	vm_compile "$SCRATCH/ebin"
-	echo "# $(basename "$0"): $(nproc) CPUs, load $(cut -d' ' -f1-3 /proc/loadavg), $(uname -r)"
+	bench_first $$
+	echo "# $(basename "$0"): $(nproc) CPUs, load $(cut -d' ' -f1-3 /proc/loadavg), $(uname -r)${FIRST:+, FIRST=$FIRST}"
 }
 
 # quartiles: of the numbers on standard input: median, then "lower..upper quartile".

@@ -10,7 +10,7 @@ HZ=${HZ:-10000}
 
 echo "a run of $SECONDS_EACH s at $HZ Hz; target < 64 MiB"
 printf '%-8s %10s %8s %10s %6s %s\n' load samples lost 'not kept' MiB target
-for load in mix work; do
+for load in ${LOADS:-mix work}; do
 	case $load in
 	work) VM_LIFE=3600 vm_start "$load" throughput ;;
 	*) VM_LIFE=3600 vm_start "$load" storm "$load" "$(nproc)" ;;

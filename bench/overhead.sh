@@ -15,15 +15,18 @@ PAIRS=${PAIRS:-30}
 SLOT=${SLOT:-1}
 VM_LIFE=3600 vm_start work throughput
 pid=$VM_PID
+bench_first "$pid"
 sleep 1
 
 forever() {
 	while :; do "$SAMPLE" "$@" "$pid" >/dev/null 2>&1 || exit; done
 }
 
-# cpu_of PID: CPU seconds of a process and of its children that ended.
+# cpu_of PID: CPU seconds of a process (to the nanosecond) and of its children that ended (to the clock tick).
 cpu_of() {
-	awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13 + $14 + $15) / hz }' "/proc/$1/stat" 2>/dev/null || echo 0
+	[ -d "/proc/$1" ] || { echo 0; return; }
+	cat "/proc/$1/schedstat" "/proc/$1/stat" | awk -v hz="$(getconf CLK_TCK)" 'NR == 1 { cpu = $1 / 1e9; next }
+		{ sub(/.*\) /, ""); print cpu + ($14 + $15) / hz }'
 }
 
 # slot CASE: "units/s units/cpu-s own-cpu-s wall-s" of one slot; CASE off: without us.
