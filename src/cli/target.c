@@ -14,8 +14,6 @@ const struct xb_opt xb_target_options[] = {
 	  .help = "the VM to look at; the same as the argument" },
 	{ "debug-dir", 0, XB_OPT_LIST, .at = AT(debug_dirs), .arg = "DIR",
 	  .help = "look for separate debug files in DIR too; may be repeated" },
-	{ "layout", 0, XB_OPT_STRING, .at = AT(layout), .arg = "FILE",
-	  .help = "take structure offsets from FILE instead of the shipped tables; they are checked all the same" },
 	{ 0 },
 };
 

@@ -8,10 +8,9 @@
 struct xb_target_opts {
 	const char *pid;
 	struct xb_opt_list debug_dirs; /* where to look for separate debug files, first match wins */
-	const char *layout;            /* a layout table to use instead of the shipped ones */
 };
 
-/** The "Target" group: -p/--pid, --debug-dir, --layout.  The positional PID or node name is the tool's
+/** The "Target" group: -p/--pid, --debug-dir.  The positional PID or node name is the tool's
  * argument. */
 extern const struct xb_opt xb_target_options[];
 

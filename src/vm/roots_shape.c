@@ -9,6 +9,9 @@
 
 #include <string.h>
 
+/* Modules that may be loaded between the copy of the data and a look at the list. */
+enum { MAX_NEWER_ENTRIES = 4096 };
+
 static uint64_t field(struct xb_finder *f, xb_addr base, enum xb_layout_field id)
 {
 	struct xb_layout_place p = xb_finder_vm(f)->layout.field[id];
@@ -91,6 +94,24 @@ bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr)
 	return full >= 2;
 }
 
+/*
+ * Whether the entry that was first when the data was copied is, or has since become, part of the list: a VM that loads
+ * code puts newer ones before it.
+ */
+static bool leads_the_list(struct xb_finder *f, xb_addr entry)
+{
+	for (unsigned newer = 0; newer < MAX_NEWER_ENTRIES; newer++) {
+		xb_addr prev = xb_finder_word(f, entry + 8);
+
+		if (prev == 0)
+			return true;
+		if (prev < 4096 || prev % 8 != 0 || prev >> 47 != 0 || xb_finder_word(f, prev) != entry)
+			return false;
+		entry = prev;
+	}
+	return false;
+}
+
 /* { u32 version 1, u32 action 0…2, relevant entry, first entry }, first entry: { next, prev 0, symfile,
  * size }. */
 bool xb_looks_like_jit_descriptor(struct xb_finder *f, xb_addr addr)
@@ -100,7 +121,7 @@ bool xb_looks_like_jit_descriptor(struct xb_finder *f, xb_addr addr)
 	if ((uint32_t)head != 1 || head >> 32 > 2)
 		return false;
 	first = xb_finder_word(f, addr + 16);
-	if (first < 4096 || first % 8 != 0 || first >> 47 != 0 || xb_finder_word(f, first + 8) != 0)
+	if (first < 4096 || first % 8 != 0 || first >> 47 != 0 || !leads_the_list(f, first))
 		return false;
 	next = xb_finder_word(f, first);
 	return next >= 4096 && next % 8 == 0 && next >> 47 == 0 && xb_finder_word(f, next + 8) == first;
