@@ -32,8 +32,8 @@ const struct extrospect_frame *xb_api_name(struct extrospect_vm *vm, uint64_t wo
 	if (at == NULL)
 		return NULL;
 	if (*at != 0)
-		return (const struct extrospect_frame
-				*)(uintptr_t)*at; // NOLINT(performance-no-int-to-ptr)
+		// NOLINTNEXTLINE(performance-no-int-to-ptr)
+		return (const struct extrospect_frame *)(uintptr_t)*at;
 	if (vm->namer == NULL) {
 		struct xb_error *err = xb_namer_create(vm->session, &vm->jit, &vm->namer);
 

@@ -140,6 +140,7 @@ struct xb_cfi_rule xb_cfi_row_rule(const struct xb_cfi_row *row, enum xb_reg reg
 /** The rule of the CFA: OFFSET (register + off) or EXPR. */
 struct xb_cfi_rule xb_cfi_row_cfa(const struct xb_cfi_row *row);
 
+/** What reading and looking up did so far; lives as long as @cfi. */
 const struct xb_cfi_stats *xb_cfi_stats(const struct xb_cfi *cfi);
 
 static inline void xb_cfi_cleanup(struct xb_cfi **cfi)

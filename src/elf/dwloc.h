@@ -111,6 +111,7 @@ void xb_dwloc_find(const struct xb_dwloc *obj, size_t var, xb_addr pc, struct xb
 enum xb_dwexpr_status xb_dwloc_eval(struct xb_dwloc *obj, const struct xb_dwloc_loc *loc,
 				    const struct xb_dwloc_frame *frame, uint64_t *ret);
 
+/** How much of the code variable @var has locations for. */
 struct xb_dwloc_coverage xb_dwloc_coverage(const struct xb_dwloc *obj, size_t var);
 
 static inline void xb_dwloc_cleanup(struct xb_dwloc **obj)

@@ -28,6 +28,7 @@ XB_NODISCARD bool xb_dw_peel(Dwarf_Die *type, Dwarf_Die *ret);
 /** Bytes of a type.  A flexible array member has 0.  False: incomplete, void, or not known. */
 XB_NODISCARD bool xb_dw_sizeof(Dwarf_Die *type, uint64_t *ret);
 
+/** Whether the flag attribute @attr is there and set. */
 XB_NODISCARD bool xb_dw_flag(Dwarf_Die *die, unsigned attr);
 
 /** The name of the unit's source file ends in @suffix at a '/' (or is it). */

@@ -31,6 +31,7 @@ static inline void xb_funcs_cleanup(struct xb_funcs **f)
 /** [start, end) of the function that holds @vaddr.  False: none does.  Cost: a binary search. */
 bool xb_funcs_at(struct xb_funcs *f, xb_addr vaddr, xb_addr *ret_start, xb_addr *ret_end);
 
+/** Number of functions. */
 size_t xb_funcs_count(const struct xb_funcs *f);
 
 /** Number @i, ascending.  False when its entry is damaged. */

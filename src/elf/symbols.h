@@ -82,6 +82,7 @@ XB_NODISCARD struct xb_error *xb_symbols_need(const struct xb_symbols *s, const 
  */
 const struct xb_symbol *xb_symbols_at(struct xb_symbols *s, xb_addr vaddr);
 
+/** Number of symbols, of all sources together. */
 size_t xb_symbols_count(const struct xb_symbols *s);
 
 /** Number @i of xb_symbols_count(), in no useful order. */

@@ -72,6 +72,7 @@ const char *xb_layout_size_type(enum xb_layout_size s);
 /** The live check that proves a field, for messages; static. */
 const char *xb_layout_field_check(enum xb_layout_field f);
 
+/** "table", "dwarf" and the like, "jit" and "emu"; static. */
 const char *xb_provenance_name(enum xb_provenance from);
 const char *xb_flavor_name(enum xb_flavor flavor);
 

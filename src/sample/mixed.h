@@ -128,6 +128,7 @@ void xb_mixer_destroy(struct xb_mixer *m);
 XB_NODISCARD struct xb_error *xb_mixer_run(struct xb_mixer *m, const struct xb_raw_sample *samples,
 					   size_t n, xb_mixed_fn fn, void *arg);
 
+/** Counts since creation; live as long as @m. */
 const struct xb_mixer_stats *xb_mixer_stats(const struct xb_mixer *m);
 
 /** Code was loaded or purged: what was learnt of call sites may be wrong now. */

@@ -30,7 +30,7 @@ struct mixed_item {
 	size_t n;
 	enum mixed_want want;
 	xb_addr E;
-	xb_addr pc;               /* Erlang pc known without the stack (interpreter's I); 0 none */
+	xb_addr pc;     /* Erlang pc known without the stack (interpreter's I); 0 none */
 	xb_addr caller; /* Erlang caller known exactly though its return address is on the stack; 0 none */
 	uint32_t proc;            /* index into mixer.procs, UINT32_MAX none */
 	size_t words_at, n_words; /* in mixer.words, after the read */

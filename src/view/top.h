@@ -43,6 +43,7 @@ struct xb_top {
 XB_NODISCARD struct xb_error *xb_top_make(const struct xb_profile *p, const struct xb_top_opts *opts,
 					  struct xb_arena *arena, struct xb_top *ret);
 
+/** The kind as reports spell it; static. */
 const char *xb_top_kind_name(enum xb_top_kind kind);
 
 /**

@@ -47,6 +47,7 @@ struct xb_line {
 	const char *file; /* UTF-8; lives as long as the module instance */
 };
 
+/** The code of @vm as of now; no module is read yet. */
 XB_NODISCARD struct xb_error *xb_code_create(struct xb_vm *vm, struct xb_code **ret);
 void xb_code_destroy(struct xb_code *code);
 

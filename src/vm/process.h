@@ -108,6 +108,7 @@ void xb_proc_write_id(const struct xb_vm *vm, uint64_t id, struct xb_str *out);
 /** The numbers of a pid; false when @id is no pid of this node. */
 bool xb_proc_pid_parts(const struct xb_vm *vm, uint64_t id, uint32_t *num, uint32_t *serial);
 
+/** "waiting", "running" … as process_info/2 spells it; static. */
 const char *xb_proc_state_name(enum xb_proc_state status);
 
 /**

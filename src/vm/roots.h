@@ -75,6 +75,7 @@ XB_NODISCARD struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm
 /** The address of the process table alone, before a layout is chosen. */
 XB_NODISCARD struct xb_error *xb_roots_proc_table(const struct xb_vm_source *source, xb_addr *ret);
 
+/** What a root is called, for people; static. */
 const char *xb_root_name(enum xb_root_id id);
 
 /** Append "dynsym+scan" and the like. */

@@ -20,6 +20,7 @@ struct root_spec {
 	bool need;
 };
 
+/** Copy the writable data of the emulator.  Errors: NOMEM, and what reading says. */
 XB_NODISCARD struct xb_error *xb_finder_create(struct xb_vm *vm, const struct xb_vm_source *source,
 					       struct xb_finder **ret);
 void xb_finder_destroy(struct xb_finder *f);
@@ -41,8 +42,10 @@ uint64_t xb_finder_word(struct xb_finder *f, xb_addr addr);
  * else NULL. */
 const char *xb_finder_literal(struct xb_finder *f, xb_addr addr, size_t len);
 
+/** The VM given at creation. */
 struct xb_vm *xb_finder_vm(struct xb_finder *f);
 
+/** Whether what is at @addr has the shape of the root: strict enough to find it by a scan. */
 bool xb_looks_like_proc_table(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_atom_table(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr);

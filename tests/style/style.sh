@@ -68,7 +68,7 @@ headers)
     program gcc
     files 'src/*.h' | while IFS= read -r header; do
         printf '#include "%s"\n' "${header#src/}" |
-            gcc -std=gnu17 -D_GNU_SOURCE -DXB_VERSION='"0"' -Isrc -Wall -Wextra -Werror -fsyntax-only -x c - ||
+            gcc -std=gnu17 -D_GNU_SOURCE -DXB_VERSION='"0"' -Isrc -I"$build/src" -Wall -Wextra -Werror -fsyntax-only -x c - ||
             echo "$header does not compile alone"
     done >"$out" 2>&1
     # The public one also for programs in strict C17 and in C++.

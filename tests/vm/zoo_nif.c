@@ -15,8 +15,7 @@ static ErlNifMutex *lock;
 static ErlNifCond *never;
 static volatile uint64_t sink;
 
-static uint64_t
-clock_ns(clockid_t id)
+static uint64_t clock_ns(clockid_t id)
 {
 	struct timespec ts;
 
@@ -25,8 +24,7 @@ clock_ns(clockid_t id)
 }
 
 /* Nobody ever signals: the thread ends with the VM. */
-static ERL_NIF_TERM
-block(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
+static ERL_NIF_TERM block(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 {
 	(void)argc;
 	(void)env;
@@ -36,16 +34,13 @@ block(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 	return argv[0];
 }
 
-static ERL_NIF_TERM
-block_later(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
+static ERL_NIF_TERM block_later(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 {
-	return enif_schedule_nif(env, "blocked_at_last",
-	    ERL_NIF_DIRTY_JOB_IO_BOUND, block, argc, argv);
+	return enif_schedule_nif(env, "blocked_at_last", ERL_NIF_DIRTY_JOB_IO_BOUND, block, argc, argv);
 }
 
 /* CPU time, not wall time: a preempted thread works as much as another. */
-static void
-spin(uint64_t us)
+static void spin(uint64_t us)
 {
 	uint64_t end = clock_ns(CLOCK_THREAD_CPUTIME_ID) + us * 1000;
 	uint64_t x = sink | 1;
@@ -57,8 +52,7 @@ spin(uint64_t us)
 	sink = x;
 }
 
-static ERL_NIF_TERM
-burn(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
+static ERL_NIF_TERM burn(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 {
 	unsigned long us;
 
@@ -69,8 +63,7 @@ burn(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 	return enif_make_atom(env, "ok");
 }
 
-static ERL_NIF_TERM
-burn_yielding(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
+static ERL_NIF_TERM burn_yielding(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 {
 	unsigned long us;
 	ERL_NIF_TERM left;
@@ -88,8 +81,7 @@ burn_yielding(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 	return enif_schedule_nif(env, "burn_more", 0, burn_yielding, 1, &left);
 }
 
-static ERL_NIF_TERM
-cpu_ns(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
+static ERL_NIF_TERM cpu_ns(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 {
 	(void)argc;
 	(void)argv;
@@ -97,8 +89,7 @@ cpu_ns(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 }
 
 /* Append to a file, with no help from any process, port or dirty scheduler. */
-static ERL_NIF_TERM
-append(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
+static ERL_NIF_TERM append(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 {
 	char name[4096];
 	ErlNifBinary data;
@@ -106,8 +97,8 @@ append(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 	int fd;
 
 	(void)argc;
-	if (enif_get_string(env, argv[0], name, sizeof(name), ERL_NIF_LATIN1) <= 0
-	    || !enif_inspect_binary(env, argv[1], &data))
+	if (enif_get_string(env, argv[0], name, sizeof(name), ERL_NIF_LATIN1) <= 0 ||
+	    !enif_inspect_binary(env, argv[1], &data))
 		return enif_make_badarg(env);
 	fd = open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 	if (fd < 0)
@@ -131,17 +122,16 @@ append(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
 }
 
 static ErlNifFunc functions[] = {
-	{"block_io", 1, block, ERL_NIF_DIRTY_JOB_IO_BOUND},
-	{"block_cpu", 1, block, ERL_NIF_DIRTY_JOB_CPU_BOUND},
-	{"block_later", 1, block_later, 0},
-	{"burn", 1, burn, 0},
-	{"burn_yielding", 1, burn_yielding, 0},
-	{"cpu_ns", 0, cpu_ns, 0},
-	{"append", 2, append, 0},
+	{ "block_io", 1, block, ERL_NIF_DIRTY_JOB_IO_BOUND },
+	{ "block_cpu", 1, block, ERL_NIF_DIRTY_JOB_CPU_BOUND },
+	{ "block_later", 1, block_later, 0 },
+	{ "burn", 1, burn, 0 },
+	{ "burn_yielding", 1, burn_yielding, 0 },
+	{ "cpu_ns", 0, cpu_ns, 0 },
+	{ "append", 2, append, 0 },
 };
 
-static int
-load(ErlNifEnv *env, void **priv, ERL_NIF_TERM info)
+static int load(ErlNifEnv *env, void **priv, ERL_NIF_TERM info)
 {
 	(void)env;
 	(void)priv;
@@ -151,8 +141,7 @@ load(ErlNifEnv *env, void **priv, ERL_NIF_TERM info)
 	return lock == NULL || never == NULL;
 }
 
-static void
-unload(ErlNifEnv *env, void *priv)
+static void unload(ErlNifEnv *env, void *priv)
 {
 	(void)env;
 	(void)priv;
