@@ -60,9 +60,10 @@ configure() {
     [ -f "$dir/build.ninja" ] || meson setup "$dir" "$@"
 }
 
+# build [ninja options]
 build() {
     configure build
-    ninja -C build
+    ninja -C build "$@"
 }
 
 case "${1:-build}" in
@@ -70,10 +71,12 @@ build)
     need "${build_packages[@]}"
     build
     say "done: build/erlang-sample, build/erlang-write-perf-map, build/erlang-inspect"
+    say "./build.sh demo shows what they do; README.md says which question is answered by which command"
     ;;
 demo)
     need "${build_packages[@]}" "${demo_packages[@]}"
-    build
+    say "building (a minute or two the first time)"
+    build --quiet
     exec doc/demo/demo.sh build
     ;;
 test)

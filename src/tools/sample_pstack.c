@@ -83,6 +83,15 @@ static const char *state_of(const struct xb_pstack_entry *e)
 	return e->asleep ? "sleeping" : e->wanted ? "not caught" : "idle";
 }
 
+static const char *note_of(const struct xb_pstack_entry *e)
+{
+	if (e->m.n == 0 || xb_mixed_is_exact(&e->m))
+		return e->m.n == 0 || e->m.rooted ? NULL : "stack not whole";
+	if (!e->m.rooted)
+		return "~ stack not whole";
+	return e->m.n_exact == e->m.n ? "~ callers were gone when they were read" : "~ read later";
+}
+
 static struct xb_error *add_entry(struct sample_ctx *c, struct xb_table *t,
 				  const struct xb_pstack_entry *e)
 {
@@ -116,8 +125,8 @@ static struct xb_error *add_entry(struct sample_ctx *c, struct xb_table *t,
 			xb_cell_text(state_of(e)),
 			xb_cell_text(e->has_process ? xb_str_get(&pid) : NULL),
 			xb_cell_text(e->has_process ? xb_str_get(&label) : NULL),
-			xb_cell_text(e->m.n == 0 || e->m.rooted ? NULL : "stack not whole"),
-			xb_cell_bool(e->m.n_exact == e->m.n),
+			xb_cell_text(note_of(e)),
+			xb_cell_bool(xb_mixed_is_exact(&e->m)),
 			xb_cell_bool(e->m.rooted),
 			xb_cell_table(frames),
 		};
