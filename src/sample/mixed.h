@@ -85,6 +85,15 @@ struct xb_mixed {
 	bool still_on;     /* at that read the scheduler still ran the same process */
 };
 
+/**
+ * Whether the whole stack is known from the instant of the sample.  Not so when something was read afterwards, even if
+ * that brought no frame: the callers may have been gone by then.
+ */
+static inline bool xb_mixed_is_exact(const struct xb_mixed *m)
+{
+	return m->n_exact == m->n && m->delay_ns == 0;
+}
+
 typedef struct xb_error *(*xb_mixed_fn)(void *arg, const struct xb_mixed *m);
 
 /* Register roles a user forced; -1: as the layout says.  DWARF numbers. */

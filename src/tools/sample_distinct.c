@@ -207,7 +207,8 @@ static struct xb_error *collect(struct distinct *d)
 		d->samples += d->list[i]->count;
 	}
 	if (d->n > 0)
-		qsort((void *)d->list, d->n, sizeof(*d->list), by_count);
+		// NOLINTNEXTLINE(bugprone-sizeof-expression): the elements are pointers
+		qsort((void *)d->list, d->n, sizeof(d->list[0]), by_count);
 	return NULL;
 }
 
