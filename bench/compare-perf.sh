@@ -1,6 +1,6 @@
 #!/bin/sh
 # The same workload under perf record and under erlang-sample: how many samples of the schedulers lead down to the
-# process's first function, and what has to be written for it.  perf gets our map file, or it would have no names at all.
+# process's first function, and what has to be written for it.  perf gets our map file: it would have no names at all.
 #
 #	bench/compare-perf.sh			SECONDS_EACH=4 HZ=999
 # shellcheck source=bench/lib.sh
@@ -11,7 +11,8 @@ HZ=${HZ:-999}
 root='storm:loop/3' # every process that works starts here
 
 row() {
-	printf '%-6s %-24s %9s %9s %14s\n' "$1" "$2" "$3" "$(awk -v a="$4" -v b="$3" 'BEGIN { printf "%.1f", b ? 100 * a / b : 0 }')" "$5"
+	printf '%-6s %-24s %9s %9s %14s\n' "$1" "$2" "$3" \
+		"$(awk -v a="$4" -v b="$3" 'BEGIN { printf "%.1f", b ? 100 * a / b : 0 }')" "$5"
 }
 
 with_perf() {

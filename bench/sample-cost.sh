@@ -13,7 +13,8 @@ SECONDS_EACH=${SECONDS_EACH:-4}
 workers=$(nproc)
 
 echo "microseconds of own CPU per sample, median (quartiles) of $REPEAT runs; target < 10"
-printf '%-8s %6s  %-22s %-22s %8s %7s %8s %8s %5s %s\n' load Hz total 'of it unwinding' samples lost rooted% exact% MiB target
+printf '%-8s %6s  %-22s %-22s %8s %7s %8s %8s %5s %s\n' \
+	load Hz total 'of it unwinding' samples lost rooted% exact% MiB target
 for load in ${LOADS:-jit bif mix work}; do
 	case $load in
 	work) VM_LIFE=3600 vm_start "$load" throughput ;;
