@@ -10,6 +10,7 @@
 #include <time.h>
 
 enum {
+	SETTLE_TRIES = 4,
 	FIRST_BYTES = 4096,     /* of a stack; nearly all are shorter */
 	MAX_BYTES = 4 << 20,    /* of one stack */
 	BATCH_BYTES = 16 << 20, /* of all stacks of a batch */
@@ -47,6 +48,35 @@ uint32_t xb_mixer_proc(struct xb_mixer *m, xb_addr addr)
 	return (uint32_t)(*index - 1);
 }
 
+/* While a process is collected or grows, stop still points into its former heap. */
+static bool is_moving(const struct mixed_proc *p)
+{
+	return p->ok && (p->p.stop < p->p.heap || p->p.stop > p->p.hend);
+}
+
+/* Read the processes again that were caught moving: a collection of a small heap is over within microseconds. */
+static struct xb_error *read_moving(struct xb_mixer *m)
+{
+	static const struct timespec pause = { .tv_nsec = 30000 };
+
+	for (int tries = 0; tries < SETTLE_TRIES; tries++) {
+		bool any = false;
+
+		for (size_t i = 0; i < m->procs.len; i++) {
+			struct mixed_proc *p = &m->procs.data[i];
+
+			if (!is_moving(p))
+				continue;
+			XB_TRY(xb_proc_read_at(m->vm, &p->addr, 1, &m->names, &p->p, &p->ok));
+			any |= is_moving(p);
+		}
+		if (!any)
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
 static struct xb_error *read_procs(struct xb_mixer *m)
 {
 	size_t n = m->procs.len;
@@ -70,7 +100,7 @@ static struct xb_error *read_procs(struct xb_mixer *m)
 	free(list);
 	free(addrs);
 	free(ok);
-	return err;
+	return err == NULL ? read_moving(m) : err;
 }
 
 /* Where the stack of @it is now, by what is known of its process; false when it cannot be told. */
