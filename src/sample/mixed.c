@@ -196,11 +196,16 @@ static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb
 	}
 	m->stats.c++;
 	it->out.mode = XB_MIXED_IN_C;
-	/* Without the register there is no process: what the scheduler runs by now may be another one. */
-	if (xb_mixer_role(m, XB_R_c_p, m->opts.force.c_p, regs, &c_p))
+	/* Without the register it is what the scheduler runs by now, which may be another one, and is counted so. */
+	if (!xb_mixer_role(m, XB_R_c_p, m->opts.force.c_p, regs, &c_p) && it->out.sched != NULL) {
+		c_p = xb_sched_current(m->vm, it->out.sched);
+		it->out.proc_later = c_p != 0;
+		m->stats.proc_later += c_p != 0;
+	}
+	if (c_p != 0)
 		xb_mixer_set_proc(m, it, c_p);
 	it->judge_c_p = m->opts.force.c_p >= 0 && xb_regs_has(regs, (unsigned)m->opts.force.c_p);
-	if (!xb_mixer_push(m, it, fragment != NULL ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, pc, false))
+	if (!xb_mixer_push(m, it, fragment != NULL ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, pc, it->late))
 		return false;
 	it->caller = light_bif_caller(m, it, fragment);
 	if (it->caller != 0 && !xb_mixer_push(m, it, XB_MIXED_ERLANG, it->caller, false))

@@ -32,6 +32,7 @@ struct mixed_item {
 	enum mixed_want want;
 	xb_addr E;
 	xb_addr pc;     /* Erlang pc known without the stack (interpreter's I); 0 none */
+	bool late;      /* even the outermost C call had to be asked for after the sample */
 	xb_addr caller; /* Erlang caller known exactly though its return address is on the stack; 0 none */
 	uint32_t proc;            /* index into mixer.procs, UINT32_MAX none */
 	size_t words_at, n_words; /* in mixer.words, after the read */
@@ -44,6 +45,7 @@ struct mixed_proc {
 	xb_addr addr;
 	struct xb_proc p;
 	bool ok;
+	bool stale; /* to be read again */
 };
 
 XB_VEC(mixed_cfis, struct xb_cfi *); /* NULL: the image has none that can be used */

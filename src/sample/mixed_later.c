@@ -133,23 +133,29 @@ static bool has_root(const struct xb_mixer *m, const uint64_t *words, size_t n)
 	return false;
 }
 
+/* Why stacks are read: the first time, because they are longer than a page, or because their process had moved. */
+enum round { ROUND_FIRST, ROUND_LONGER, ROUND_AGAIN };
+
 static bool is_whole(const struct xb_mixer *m, const struct mixed_item *it)
 {
-	return !it->read || has_root(m, m->words.data + it->words_at, it->n_words);
+	return it->want == MIXED_DONE ||
+	       (it->read && has_root(m, m->words.data + it->words_at, it->n_words));
 }
 
-/* Decide what to read of @it, up to @limit bytes; 0 for nothing. */
-static size_t plan(struct xb_mixer *m, const struct mixed_item *it, size_t limit, size_t total,
-		   bool again, xb_addr *from)
+/* Decide what to read of @it; 0 for nothing. */
+static size_t plan(struct xb_mixer *m, const struct mixed_item *it, size_t total, enum round round,
+		   xb_addr *from)
 {
+	size_t limit = round == ROUND_FIRST ? FIRST_BYTES : MAX_BYTES, bytes;
 	xb_addr to;
-	size_t bytes;
 
-	if (it->want == MIXED_DONE || (again && is_whole(m, it)) || !locate(m, it, from, &to))
+	if (is_whole(m, it) || (round == ROUND_LONGER && !it->read) || !locate(m, it, from, &to))
 		return 0;
 	bytes = (size_t)XB_MIN(to - *from, (uint64_t)limit);
 	/* A longer read must bring more than the first one did. */
-	return total * 8 + bytes > BATCH_BYTES || (again && bytes / 8 <= it->n_words) ? 0 : bytes;
+	return total * 8 + bytes > BATCH_BYTES || (round == ROUND_LONGER && bytes / 8 <= it->n_words)
+		       ? 0
+		       : bytes;
 }
 
 /* Ask who runs on the schedulers whose samples are read afterwards: at the same moment as their stacks. */
@@ -175,18 +181,18 @@ static bool ask_current(const struct xb_mixer *m, struct io_list *io, xb_addr *c
 	return true;
 }
 
-/* One round: read up to @limit bytes of every stack that is not whole yet. */
-static struct xb_error *read_round(struct xb_mixer *m, size_t limit, bool again, xb_addr *current)
+/* One round: read every stack that is not whole yet. */
+static struct xb_error *read_round(struct xb_mixer *m, enum round round, xb_addr *current)
 {
 	struct io_list io = { 0 };
 	struct index_list who = { 0 }; /* io[k] is for items[who[k]] */
 	struct xb_error *err = NULL;
-	size_t total = again ? m->words.len : 0;
+	size_t total = m->words.len;
 
 	for (size_t i = 0; err == NULL && i < m->items.len; i++) {
 		struct mixed_item *it = &m->items.data[i];
 		xb_addr from = 0;
-		size_t bytes = plan(m, it, limit, total, again, &from);
+		size_t bytes = plan(m, it, total, round, &from);
 
 		if (bytes == 0)
 			continue;
@@ -255,6 +261,37 @@ static bool finish(struct xb_mixer *m, struct mixed_item *it, uint64_t now)
 	return xb_mixer_erlang(m, it, pc, m->words.data + it->words_at, it->n_words, true);
 }
 
+/*
+ * A stack without its first frame was read after its process had left that memory (a collection between the two
+ * reads): read both again.
+ */
+static struct xb_error *read_moved(struct xb_mixer *m)
+{
+	for (int tries = 0; tries < SETTLE_TRIES; tries++) {
+		bool any = false;
+
+		for (size_t i = 0; i < m->items.len; i++) {
+			const struct mixed_item *it = &m->items.data[i];
+
+			if (it->proc == UINT32_MAX || is_whole(m, it))
+				continue;
+			m->procs.data[it->proc].stale = true;
+			any = true;
+		}
+		if (!any)
+			break;
+		for (size_t i = 0; i < m->procs.len; i++) {
+			struct mixed_proc *p = &m->procs.data[i];
+
+			if (p->stale)
+				XB_TRY(xb_proc_read_at(m->vm, &p->addr, 1, &m->names, &p->p, &p->ok));
+			p->stale = false;
+		}
+		XB_TRY(read_round(m, ROUND_AGAIN, NULL));
+	}
+	return NULL;
+}
+
 struct xb_error *xb_mixer_read_later(struct xb_mixer *m)
 {
 	xb_addr *current =
@@ -263,8 +300,7 @@ struct xb_error *xb_mixer_read_later(struct xb_mixer *m)
 	uint64_t now;
 
 	if (err == NULL)
-		err = read_round(m, FIRST_BYTES, false, current);
-	now = now_ns();
+		err = read_round(m, ROUND_FIRST, current);
 	for (size_t i = 0; err == NULL && i < m->items.len; i++) {
 		struct xb_mixed *o = &m->items.data[i].out;
 
@@ -273,9 +309,12 @@ struct xb_error *xb_mixer_read_later(struct xb_mixer *m)
 	}
 	free(current);
 	if (err == NULL)
-		err = read_round(m, MAX_BYTES, true, NULL);
+		err = read_round(m, ROUND_LONGER, NULL);
+	if (err == NULL)
+		err = read_moved(m);
 	if (err != NULL)
 		return err;
+	now = now_ns();
 	for (size_t i = 0; i < m->items.len; i++) {
 		if (!finish(m, &m->items.data[i], now))
 			return xb_error_nomem();

@@ -68,8 +68,12 @@ static bool shortcut(struct xb_mixer *m, struct mixed_item *it, struct xb_regs *
 
 	if (it->out.sched == NULL || it->out.sched->registers == 0 || m->vm->id.flavor != XB_FLAVOR_JIT)
 		return false;
-	if (slot >= raw->stack_addr && slot - raw->stack_addr + 8 <= raw->stack_len)
+	/* The kernel's copy ends at the first page never touched, such as one in a large frame: then ask the target. */
+	it->late = slot < raw->stack_addr || slot - raw->stack_addr + 8 > raw->stack_len;
+	if (!it->late)
 		ra = xb_load64(raw->stack, (size_t)(slot - raw->stack_addr));
+	else if (xb_mem_try(m->vm->mem, slot, &ra, 8) < 8)
+		return false;
 	if (ra == 0 || !xb_mixer_is_jit(m, ra - 1))
 		return false;
 	regs->valid = 0;
