@@ -118,6 +118,9 @@ static bool locate(struct xb_mixer *m, const struct mixed_item *it, xb_addr *fro
 			return false;
 		*from = mp->p.stop;
 	}
+	/* Half way through a collection: the new block is in place, the stack still in the old one. */
+	if (*from < mp->p.heap || *from > mp->p.hend)
+		*to = *from + FIRST_BYTES;
 	return *from % 8 == 0 && *from <= *to && *to - *from <= (UINT64_C(1) << 40);
 }
 
@@ -212,8 +215,14 @@ static struct xb_error *read_round(struct xb_mixer *m, enum round round, xb_addr
 		err = xb_error_nomem();
 	if (err == NULL && io.len > 0)
 		err = xb_mem_readv(m->vm->mem, io.data, io.len);
-	for (size_t k = 0; err == NULL && k < who.len; k++)
-		m->items.data[who.data[k]].read = io.data[k].got == io.data[k].len;
+	for (size_t k = 0; err == NULL && k < who.len; k++) {
+		struct mixed_item *it = &m->items.data[who.data[k]];
+
+		/* Short is enough when the first frame is there. */
+		it->n_words = io.data[k].got / 8;
+		it->read = io.data[k].got == io.data[k].len ||
+			   has_root(m, m->words.data + it->words_at, it->n_words);
+	}
 	io_list_deinit(&io);
 	index_list_deinit(&who);
 	return err;
