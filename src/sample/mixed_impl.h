@@ -30,7 +30,7 @@ struct mixed_item {
 	size_t n;
 	enum mixed_want want;
 	xb_addr E;
-	xb_addr pc;               /* Erlang pc known without the stack (interpreter's I); 0 none */
+	xb_addr pc;     /* Erlang pc known without the stack (interpreter's I); 0 none */
 	xb_addr caller; /* Erlang caller known exactly though its return address is on the stack; 0 none */
 	uint32_t proc;            /* index into mixer.procs, UINT32_MAX none */
 	size_t words_at, n_words; /* in mixer.words, after the read */
@@ -70,6 +70,13 @@ struct xb_mixer {
 
 /** Whether @pc is native code that stands for Erlang: a module's, or a shared fragment's. */
 bool xb_mixer_is_jit(const struct xb_mixer *m, xb_addr pc);
+
+/**
+ * Have the pages of the C stack of scheduler @i mapped, as far as samples look.  The kernel's copy of a stack ends at the
+ * first page the thread never touched, and a C function with a large array leaves such pages between itself and its
+ * callers.  Reading one maps the kernel's page of zeros there; that is no write, and no memory.
+ */
+void xb_mixer_map_c_stack(struct xb_mixer *m, size_t i);
 
 /** Whether @pc is in the interpreter loop. */
 bool xb_mixer_is_loop(const struct xb_mixer *m, xb_addr pc);
