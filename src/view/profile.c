@@ -281,7 +281,11 @@ struct xb_error *xb_profile_add(void *profile, const struct xb_mixed *m)
 {
 	struct xb_profile *p = profile;
 	struct xb_pcounter c = {
-		.cpu = m->cpu, .mode = m->mode, .exact = m->n_exact == m->n, .count = 1
+		.cpu = m->cpu,
+		.mode = m->mode,
+		/* Of a stack that ends nowhere the frames are, but it is not. */
+		.exact = m->n_exact == m->n && (m->rooted || m->cut),
+		.count = 1,
 	};
 	size_t before = p->pool.len;
 
