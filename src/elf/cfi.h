@@ -43,6 +43,8 @@ enum xb_cfi_flags {
 		1, /* a signal trampoline: the pc of its caller is exact, not a return address */
 	XB_CFI_OUTERMOST = 2, /* the return address is undefined: there is no caller */
 	XB_CFI_GENERAL = 4,   /* anything that does not fit the compact form: look at @full */
+	XB_CFI_POPPED =
+		8, /* an epilogue: registers saved below rsp were restored already, whatever @save says */
 };
 
 enum xb_cfi_kind {

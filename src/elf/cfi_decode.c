@@ -297,6 +297,29 @@ static bool run(struct exec *x, struct xb_rd r)
 	return true;
 }
 
+/*
+ * Compilers do not say of an epilogue that a register was restored: the rule stays, and after the pop its place is below
+ * rsp, outside the stack.  The register itself has the caller's value then.  A place below rsp from the start is
+ * something else: a register kept in the red zone.
+ */
+static void mark_popped(struct xb_cfi_row *rows, size_t n)
+{
+	bool above[XB_CFI_SAVED_COUNT] = { false };
+
+	for (size_t k = 0; k < n; k++) {
+		struct xb_cfi_row *row = &rows[k];
+
+		for (unsigned i = 0; (row->flags & XB_CFI_GENERAL) == 0 && i < XB_CFI_RA; i++) {
+			if (row->save[i] <= XB_CFI_UNDEFINED)
+				continue;
+			if (row->cfa_reg != XB_REG_RSP || row->save[i] + row->cfa_off >= 0)
+				above[i] = true;
+			else if (above[i])
+				row->flags |= XB_CFI_POPPED;
+		}
+	}
+}
+
 bool xb_cfi_decode(const struct xb_cfi_section *sec, const struct xb_cfi_fde *fde,
 		   struct xb_arena *arena, struct xb_cfi_rows *ret)
 {
@@ -318,6 +341,7 @@ bool xb_cfi_decode(const struct xb_cfi_section *sec, const struct xb_cfi_fde *fd
 	x.in_cie = false;
 	x.initial = x.now;
 	ok = ok && run(&x, fde->insns) && emit(&x, fde->end);
+	mark_popped(x.rows.data, x.rows.len);
 	if (x.rows.len > 0 && !x.oom) {
 		rows = xb_arena_array(arena, x.rows.len, sizeof(*rows));
 		x.oom = rows == NULL;

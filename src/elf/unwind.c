@@ -148,7 +148,7 @@ enum xb_step xb_unwind_step(const struct xb_cfi_row *row, struct xb_regs *regs,
 			    const struct xb_stack_slice *stack, struct xb_mem *mem)
 {
 	uint64_t word[XB_CFI_SAVED_COUNT];
-	uint32_t valid = regs->valid & CALLEE_SAVED;
+	uint32_t valid = regs->valid & CALLEE_SAVED, loaded = 0;
 	xb_addr cfa;
 
 	if ((row->flags & (XB_CFI_OUTERMOST | XB_CFI_GENERAL)) != 0)
@@ -161,10 +161,15 @@ enum xb_step xb_unwind_step(const struct xb_cfi_row *row, struct xb_regs *regs,
 	for (unsigned i = 0; i < XB_CFI_SAVED_COUNT; i++) {
 		int16_t save = row->save[i];
 
+		if (save > XB_CFI_UNDEFINED && i != XB_CFI_RA && (row->flags & XB_CFI_POPPED) != 0 &&
+		    xb_regs_has(regs, XB_REG_RSP) &&
+		    cfa + (uint64_t)(int64_t)save < regs->r[XB_REG_RSP])
+			continue;
 		if (save > XB_CFI_UNDEFINED) {
 			if (!load(stack, mem, cfa + (uint64_t)(int64_t)save, &word[i]))
 				return XB_STEP_FAULT;
 			valid |= 1U << xb_cfi_saved_reg[i];
+			loaded |= 1U << i;
 		} else if (save == XB_CFI_UNDEFINED) {
 			valid &= ~(1U << xb_cfi_saved_reg[i]);
 		}
@@ -174,7 +179,7 @@ enum xb_step xb_unwind_step(const struct xb_cfi_row *row, struct xb_regs *regs,
 	if (word[XB_CFI_RA] == 0)
 		return XB_STEP_END;
 	for (unsigned i = 0; i < XB_CFI_SAVED_COUNT; i++) {
-		if (row->save[i] > XB_CFI_UNDEFINED)
+		if ((loaded >> i & 1) != 0)
 			regs->r[xb_cfi_saved_reg[i]] = word[i];
 	}
 	regs->r[XB_REG_RSP] = cfa;

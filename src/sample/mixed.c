@@ -61,6 +61,7 @@ struct xb_error *xb_mixer_create(struct xb_session *s, const struct xb_mixer_opt
 		const struct xb_map_line *stack = xb_maps_find(&s->maps, s->scheds.list[i].registers);
 
 		m->c_stack_low[i] = stack == NULL ? 0 : stack->start;
+		xb_mixer_map_c_stack(m, i);
 		if (s->scheds.list[i].tid != 0 &&
 		    !xb_map_put(&m->sched_of_tid, (uint64_t)s->scheds.list[i].tid, i + 1))
 			err = xb_error_nomem();

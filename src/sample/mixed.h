@@ -87,11 +87,11 @@ struct xb_mixed {
 
 /**
  * Whether the whole stack is known from the instant of the sample.  Not so when something was read afterwards, even if
- * that brought no frame: the callers may have been gone by then.
+ * that brought no frame (the callers may have been gone by then), nor when it ends nowhere.
  */
 static inline bool xb_mixed_is_exact(const struct xb_mixed *m)
 {
-	return m->n_exact == m->n && m->delay_ns == 0;
+	return m->n_exact == m->n && m->delay_ns == 0 && (m->rooted || m->cut);
 }
 
 typedef struct xb_error *(*xb_mixed_fn)(void *arg, const struct xb_mixed *m);

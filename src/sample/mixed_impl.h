@@ -101,6 +101,12 @@ void xb_mixer_loop_code_changed(struct xb_mixer *m);
  */
 bool xb_mixer_in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs,
 		      bool exact);
+/**
+ * Have the pages of the C stack of scheduler @i mapped, as far as samples look.  The kernel's copy of a stack ends at the
+ * first page the thread never touched, and a C function with a large array leaves such pages between itself and its
+ * callers.  Reading one maps the kernel's page of zeros there; that is no write, and no memory.
+ */
+void xb_mixer_map_c_stack(struct xb_mixer *m, size_t i);
 
 /** Whether @pc is in the interpreter loop. */
 bool xb_mixer_is_loop(const struct xb_mixer *m, xb_addr pc);

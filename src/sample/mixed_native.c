@@ -4,7 +4,11 @@
 
 #include <string.h>
 
-enum { MAX_NATIVE = 256 };
+enum {
+	MAX_NATIVE = 256,
+	PAGE = 4096,
+	C_STACK_PAGES = 32, /* twice what a sample can hold of a stack */
+};
 
 static struct xb_cfi *open_cfi(struct xb_mixer *m, struct xb_object *o)
 {
@@ -54,6 +58,21 @@ const struct xb_cfi_row *xb_mixer_row(struct xb_mixer *m, xb_addr pc)
 		return NULL;
 	cfi = cfi_of(m, o);
 	return cfi == NULL ? NULL : xb_cfi_find(cfi, vaddr);
+}
+
+void xb_mixer_map_c_stack(struct xb_mixer *m, size_t i)
+{
+	unsigned char byte[C_STACK_PAGES];
+	struct xb_io io[C_STACK_PAGES];
+	xb_addr page = m->s->scheds.list[i].registers & ~(xb_addr)(PAGE - 1);
+	size_t n = 0;
+
+	for (; n < C_STACK_PAGES && m->c_stack_low[i] != 0 && page > m->c_stack_low[i]; n++) {
+		page -= PAGE;
+		io[n] = (struct xb_io){ .addr = page, .len = 1, .buf = &byte[n] };
+	}
+	/* Only the reading matters; a stack that cannot be read shows later. */
+	xb_error_destroy(n == 0 ? NULL : xb_mem_readv(m->vm->mem, io, n));
 }
 
 /*

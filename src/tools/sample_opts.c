@@ -67,7 +67,7 @@ static const struct xb_opt how_options[] = {
 	  .max = 1000000,
 	  .help = "keep at most N frames of a stack; without this, 1024 of a sample and all of what --process and "
 		  "--all print" },
-	{ "user-stack", 0, XB_OPT_BYTES, .at = AT(user_stack_bytes), .arg = "SIZE", .def = "32K",
+	{ "user-stack", 0, XB_OPT_BYTES, .at = AT(user_stack_bytes), .arg = "SIZE", .def = "24K",
 	  .min = 1024, .max = USER_STACK_MAX,
 	  .help = "stack bytes the kernel copies with each sample, a multiple of 8" },
 	{ "force-c_p-register", 0, XB_OPT_ENUM, .at = AT(force_c_p), .arg = "REG", .def = "none",
