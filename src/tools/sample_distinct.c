@@ -65,7 +65,7 @@ static void head_text(struct distinct *d, const struct xb_pcounter *n, const str
 		xb_sink_putc(to, ' ');
 		put(d, XB_ROLE_NONE, d->p->processes.data[n->process].pid);
 	} else {
-		xb_sink_puts(to, n->process == XB_PROFILE_GONE ? "[exited process]"
+		xb_sink_puts(to, n->process == XB_PROFILE_GONE ? "[unknown process]"
 							       : "[no Erlang process]");
 	}
 	xb_sink_puts(to, " on ");
@@ -120,7 +120,7 @@ static void head_json(const struct distinct *d, struct xb_json *j, const struct 
 	text_or_null(j, "process",
 		     process != NULL                       ? process->label
 		     : n->process == XB_PROFILE_NO_PROCESS ? NULL
-							   : "[exited process]");
+							   : "[unknown process]");
 	text_or_null(j, "thread", d->p->threads.data[n->thread].label);
 	xb_json_key(j, "cpu");
 	xb_json_u64(j, n->cpu);

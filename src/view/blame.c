@@ -228,7 +228,7 @@ static struct xb_blame_share *shares(struct maker *m, const struct counter *c, u
 			list[i].name = m->p->functions.data[key].name;
 		else if (key >= XB_PROFILE_GONE)
 			list[i].name =
-				key == XB_PROFILE_GONE ? "[exited process]" : "[no Erlang process]";
+				key == XB_PROFILE_GONE ? "[unknown process]" : "[no Erlang process]";
 		else {
 			list[i].name = m->p->processes.data[key].label;
 			list[i].pid = m->p->processes.data[key].pid;

@@ -186,7 +186,10 @@ static uint32_t process_id(struct xb_profile *p, const struct xb_mixed *m)
 
 	if (m->proc == 0)
 		return XB_PROFILE_NO_PROCESS;
-	if (m->process == NULL || m->proc_id == 0)
+	/* On a normal scheduler a process asked for later may be another one: better none than a wrong one. */
+	if (m->process == NULL || m->proc_id == 0 ||
+	    (m->proc_later && m->mode == XB_MIXED_IN_C && m->sched != NULL &&
+	     m->sched->kind == XB_SCHED_NORMAL))
 		return XB_PROFILE_GONE;
 	at = xb_map_at(&p->process_of, m->proc_id);
 	if (at == NULL)

@@ -46,7 +46,7 @@ struct xb_pthread {
 
 struct xb_pcounter {
 	uint32_t stack, process, thread,
-		cpu; /* process UINT32_MAX: none; UINT32_MAX - 1: gone before it was asked */
+		cpu; /* process UINT32_MAX: none; UINT32_MAX - 1: not known, or gone before it was asked */
 	enum xb_mixed_mode mode;
 	bool exact;
 	uint64_t count;

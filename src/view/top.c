@@ -137,7 +137,7 @@ static uint32_t row_of_sample(struct maker *m, const struct xb_pcounter *c)
 	if (c->process == XB_PROFILE_NO_PROCESS)
 		return special(m, KEY_NO_PROCESS, "[no Erlang process]");
 	if (c->process == XB_PROFILE_GONE)
-		return special(m, KEY_GONE, "[exited process]");
+		return special(m, KEY_GONE, "[unknown process]");
 	row.name = m->p->processes.data[c->process].label;
 	row.process = m->p->processes.data[c->process].pid;
 	row.module = m->p->processes.data[c->process].initial;
