@@ -12,7 +12,6 @@ enum {
 	FIRST_BYTES = 4096,     /* of a stack; nearly all are shorter */
 	MAX_BYTES = 4 << 20,    /* of one stack */
 	BATCH_BYTES = 16 << 20, /* of all stacks of a batch */
-	AGAIN = 4,              /* looks at a stack that moved */
 };
 
 XB_VEC(io_list, struct xb_io);
@@ -102,6 +101,49 @@ static bool is_whole(const struct xb_mixer *m, const struct mixed_item *it)
 	return !it->read || has_root(m, m->words.data + it->words_at, it->n_words);
 }
 
+enum { AGAIN = 4 }; /* looks at a stack that moved */
+
+/*
+ * A stack without its root: the process got a new heap between the read that says where its stack is and the one of the
+ * stack itself.  Once more, one process at a time, so that little happens in between.  True when it is whole now.
+ */
+static bool read_moved(struct xb_mixer *m, struct mixed_item *it)
+{
+	struct mixed_proc *mp = &m->procs.data[it->proc];
+
+	for (int i = 0; i < AGAIN; i++) {
+		size_t at = m->words.len, bytes;
+		struct xb_proc p;
+		xb_addr from, to;
+
+		if (!xb_proc_at(m->vm, mp->addr, &p) || p.id != mp->p.id)
+			return false;
+		mp->p = p;
+		if (!locate(m, it, &from, &to))
+			continue;
+		bytes = (size_t)XB_MIN(to - from, (uint64_t)MAX_BYTES);
+		if (at * 8 + bytes > BATCH_BYTES || !xb_words_reserve(&m->words, at + bytes / 8 + 1))
+			return false;
+		if (xb_mem_try(m->vm->mem, from, m->words.data + at, bytes) == bytes &&
+		    has_root(m, m->words.data + at, bytes / 8)) {
+			it->read = true;
+			it->words_at = at;
+			it->n_words = bytes / 8;
+			m->words.len = at + bytes / 8;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Whether the stack of @it should have been read and has no root, though not for being too long. */
+static bool has_moved(const struct xb_mixer *m, const struct mixed_item *it)
+{
+	return (it->want == MIXED_E || it->want == MIXED_STOP) && it->proc != UINT32_MAX &&
+	       m->procs.data[it->proc].ok && it->n_words * 8 < MAX_BYTES &&
+	       (!it->read || !is_whole(m, it));
+}
+
 /* Decide what to read of @it, up to @limit bytes; 0 for nothing. */
 static size_t plan(struct xb_mixer *m, const struct mixed_item *it, size_t limit, size_t total,
 		   bool again, xb_addr *from)
@@ -150,47 +192,6 @@ static struct xb_error *read_round(struct xb_mixer *m, size_t limit, bool again)
 	io_list_deinit(&io);
 	index_list_deinit(&who);
 	return err;
-}
-
-/*
- * A stack without its root: the process got a new heap between the read that says where its stack is and the one of the
- * stack itself.  Once more, one process at a time, so that little happens in between.  True when it is whole now.
- */
-static bool read_moved(struct xb_mixer *m, struct mixed_item *it)
-{
-	struct mixed_proc *mp = &m->procs.data[it->proc];
-
-	for (int i = 0; i < AGAIN; i++) {
-		size_t at = m->words.len, bytes;
-		struct xb_proc p;
-		xb_addr from, to;
-
-		if (!xb_proc_at(m->vm, mp->addr, &p) || p.id != mp->p.id)
-			return false;
-		mp->p = p;
-		if (!locate(m, it, &from, &to))
-			continue;
-		bytes = (size_t)XB_MIN(to - from, (uint64_t)MAX_BYTES);
-		if (at * 8 + bytes > BATCH_BYTES || !xb_words_reserve(&m->words, at + bytes / 8 + 1))
-			return false;
-		if (xb_mem_try(m->vm->mem, from, m->words.data + at, bytes) == bytes &&
-		    has_root(m, m->words.data + at, bytes / 8)) {
-			it->read = true;
-			it->words_at = at;
-			it->n_words = bytes / 8;
-			m->words.len = at + bytes / 8;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Whether the stack of @it should have been read and has no root, though not for being too long. */
-static bool has_moved(const struct xb_mixer *m, const struct mixed_item *it)
-{
-	return (it->want == MIXED_E || it->want == MIXED_STOP) && it->proc != UINT32_MAX &&
-	       m->procs.data[it->proc].ok && it->n_words * 8 < MAX_BYTES &&
-	       (!it->read || !is_whole(m, it));
 }
 
 static bool finish(struct xb_mixer *m, struct mixed_item *it, uint64_t now)
