@@ -9,7 +9,7 @@ static bool fragment_top(struct xb_mixer *m, struct mixed_item *it, const uint64
 			 bool later, size_t *used)
 {
 	*used = 0;
-	if (n == 0 || (words[0] & 3) == 0 || !xb_code_holds(m->vm, words[0] - 1))
+	if (n == 0 || !xb_code_holds(m->vm, words[0] - 1))
 		return true;
 	*used = 1;
 	return xb_mixer_push(m, it, XB_MIXED_ERLANG, words[0] - 1, later);
@@ -31,6 +31,40 @@ static size_t known_caller(struct xb_mixer *m, const struct mixed_item *it)
 	return 0;
 }
 
+/*
+ * Leave out the frame of the innermost function: a slot of it that was not written yet may hold an old return address.
+ * @pc is where it is, or where it is returned to.  False when it cannot be told how large that frame is, or when no
+ * return address is behind it.
+ */
+static bool skip_own_frame(struct xb_mixer *m, const struct mixed_item *it, xb_addr pc,
+			   struct xb_stack *stack)
+{
+	const struct xb_function *f = xb_code_find(m->vm, pc, NULL);
+	int32_t words = f == NULL ? XB_FRAME_UNKNOWN : xb_sites_frame(m->sites, f, &m->jit, pc);
+	size_t n = (size_t)words, at;
+
+	if (words == XB_FRAME_BY_RBP) {
+		xb_addr rbp = it->raw->regs.r[XB_REG_RBP];
+		xb_addr rsp = it->raw->stack_addr +
+			      (xb_addr)((const unsigned char *)stack->words - it->raw->stack);
+
+		if (!m->vm->id.frame_pointers || rbp % 8 != 0 || rbp < rsp)
+			return false;
+		n = (size_t)((rbp - rsp) / 8);
+	} else if (words < 0) {
+		return false;
+	}
+	/* Beyond the copy: the rest is read later, and known to be whole only then. */
+	if (n >= stack->n)
+		return false;
+	at = words == XB_FRAME_BY_RBP ? n + 1 : n;
+	if (at >= stack->n || !xb_stack_is_return(m->vm, stack->words[at]))
+		return false;
+	stack->words += n;
+	stack->n -= n;
+	return true;
+}
+
 bool xb_mixer_erlang(struct xb_mixer *m, struct mixed_item *it, xb_addr pc, const uint64_t *words,
 		     size_t n, bool later)
 {
@@ -38,14 +72,20 @@ bool xb_mixer_erlang(struct xb_mixer *m, struct mixed_item *it, xb_addr pc, cons
 	struct xb_stack_scan scan;
 	bool in_fragment = pc != 0 && !xb_code_holds(m->vm, pc) && m->has_jit;
 	size_t used = 0;
+	xb_addr inner = pc;
 
 	if (pc != 0 && !xb_mixer_push(m, it, in_fragment ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, pc,
 				      later && it->want == MIXED_SAVED_ALL))
 		return false;
 	if (in_fragment && !fragment_top(m, it, words, n, later, &used))
 		return false;
+	if (used > 0)
+		inner = words[0];
 	stack.words += used;
 	stack.n -= used;
+	/* Callers of a frame of unknown size are as doubtful as those that were read afterwards. */
+	if (m->has_jit && !later && pc != 0 && !skip_own_frame(m, it, inner, &stack))
+		later = true;
 	m->scratch.len = 0;
 	if (!xb_stack_frames(m->vm, &stack, &m->scratch, &scan))
 		return false;

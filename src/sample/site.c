@@ -1,19 +1,9 @@
-#include "sample/site.h"
-
-#include "base/map.h"
 #include "elf/regs.h"
+#include "sample/site_priv.h"
 
-#include <capstone/capstone.h>
 #include <stdlib.h>
 
 enum { REACH = 512 }; /* bytes; every place of OTP 25, 27 and 29 is decided within it */
-
-struct xb_sites {
-	struct xb_vm *vm;
-	struct xb_map rules; /* return address -> enum xb_site_rule */
-	csh handle;
-	cs_insn *insn;
-};
 
 struct xb_error *xb_sites_create(struct xb_vm *vm, struct xb_sites **ret)
 {
@@ -44,12 +34,18 @@ void xb_sites_destroy(struct xb_sites *s)
 		cs_free(s->insn, 1);
 	(void)cs_close(&s->handle);
 	xb_map_deinit(&s->rules);
+	xb_map_deinit(&s->frames);
+	xb_map_deinit(&s->seen);
+	site_places_deinit(&s->path);
+	site_places_deinit(&s->branches);
 	free(s);
 }
 
 void xb_sites_forget(struct xb_sites *s)
 {
 	xb_map_clear(&s->rules);
+	xb_map_clear(&s->frames);
+	s->window_len = 0;
 }
 
 /* The capstone register behind a role of the layout; only registers that hold one are asked for. */

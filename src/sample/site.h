@@ -1,5 +1,6 @@
 /*
- * Where E is while C code runs, by the place in JIT code that the call returns to.
+ * What a place in JIT code tells of the stack: where E is while C code runs that returns to it, and how much of the
+ * Erlang stack is its own frame.
  *
  * erts/emulator/beam/jit/x86/beam_asm.hpp: emit_enter_runtime<Spec>() either stores E in c_p->stop (Spec has eStack;
  * always with frame pointers) or keeps it in rbp; emit_leave_runtime() takes it back from there.  So the first
@@ -9,6 +10,8 @@
 #define XB_SAMPLE_SITE_H
 
 #include "base/error.h"
+#include "vm/code.h"
+#include "vm/jitlist.h"
 #include "vm/vm.h"
 
 enum xb_site_rule {
@@ -25,6 +28,17 @@ void xb_sites_destroy(struct xb_sites *s);
 
 /** Rule of the place @ra; decoded once, then a hash lookup.  Cost of the first time: a read and about 20 us. */
 enum xb_site_rule xb_sites_rule(struct xb_sites *s, xb_addr ra);
+
+/* Results of xb_sites_frame() that are no number of words. */
+enum { XB_FRAME_UNKNOWN = -1, XB_FRAME_BY_RBP = -2 /* ends at the word rbp points to */ };
+
+/**
+ * How many words of the Erlang stack are the frame of @f at its instruction @pc: what lies between rsp and the return
+ * address.  For a place that is returned to, @pc is the return address itself.
+ * Cost: about 1 us an instruction for those not seen before on the way to a return, else a hash lookup.
+ */
+int32_t xb_sites_frame(struct xb_sites *s, const struct xb_function *f, const struct xb_jitlist *jit,
+		       xb_addr pc);
 
 /** Code was replaced: places must be decoded again. */
 void xb_sites_forget(struct xb_sites *s);

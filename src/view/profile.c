@@ -312,7 +312,8 @@ struct xb_error *xb_profile_add(void *profile, const struct xb_mixed *m)
 		p->erlang++;
 		p->exact += c.exact;
 		p->rooted += m->rooted;
-		if (!c.exact)
+		/* What is not exact for another reason was not read at another moment. */
+		if (!c.exact && m->delay_ns > 0)
 			note_skid(p, m);
 	}
 	return NULL;
