@@ -74,7 +74,7 @@ static void test_defaults_are_what_help_says(void **state)
 		assert_int_equal(o->target.kind, XB_TARGET_ANY);
 		assert_int_equal(o->duration_ns, 10000000000);
 		assert_int_equal(o->interval_ns, 1000000000 / 99);
-		assert_int_equal(o->user_stack_bytes, 16384);
+		assert_int_equal(o->user_stack_bytes, 24576);
 		assert_int_equal(o->by, SAMPLE_BY_FUNCTION);
 		assert_int_equal(o->force_c_p, SAMPLE_REGISTER_NONE);
 		assert_false(xb_opt_given(&run.parse, "duration"));
