@@ -172,7 +172,7 @@ static int32_t words_of(enum path_end end, int32_t delta)
 
 static void remember(struct xb_sites *s, xb_addr pc, int32_t words)
 {
-	(void)!xb_map_put(&s->frames, pc, (uint64_t)(words + BIAS));
+	(void)!xb_map_put(&s->frames, pc, (uint64_t)((int64_t)words + BIAS));
 }
 
 int32_t xb_sites_frame(struct xb_sites *s, const struct xb_function *f, const struct xb_jitlist *jit,
