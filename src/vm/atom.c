@@ -19,7 +19,7 @@ enum {
 /* One segment as it was when first needed; slots that were empty then are asked for again later. */
 struct segment {
 	struct xb_atom_text text[SEG_ATOMS];
-	uint32_t had; /* atoms below this index of the segment were all there */
+	uint32_t had; /* atoms below this index of the segment were all read */
 };
 
 struct xb_atoms {
@@ -123,6 +123,18 @@ out:
 	return found;
 }
 
+/* Drop what is known already: behind an atom that could not be read there may be some that could. */
+static size_t only_new(const struct segment *seg, struct pending *todo, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (seg->text[todo[i].slot].name == NULL)
+			todo[kept++] = todo[i];
+	}
+	return kept;
+}
+
 /* Read the names themselves into the arena. */
 static void read_names(struct xb_vm *vm, struct segment *seg, const struct pending *todo, size_t n)
 {
@@ -149,7 +161,10 @@ static void read_names(struct xb_vm *vm, struct segment *seg, const struct pendi
 	free(io);
 }
 
-/* (Re)load a segment from the first slot that was empty last time. */
+/*
+ * (Re)load a segment from the first slot that could not be read last time: it was empty, or the VM was
+ * just filling it (the pointer can be seen before the index behind it).
+ */
 static void load_segment(struct xb_vm *vm, uint32_t seg_no, struct segment *seg)
 {
 	xb_addr table = vm->roots.at[XB_ROOT_ATOM_TABLE].addr, seg_table, addr;
@@ -165,8 +180,8 @@ static void load_segment(struct xb_vm *vm, uint32_t seg_no, struct segment *seg)
 	    xb_mem_try(vm->mem, addr, ptrs, SEG_BYTES) < SEG_BYTES)
 		goto out;
 	n = read_structs(vm, seg_no, ptrs, seg->had, todo);
-	read_names(vm, seg, todo, n);
-	while (seg->had < SEG_ATOMS && ptrs[seg->had] != 0)
+	read_names(vm, seg, todo, only_new(seg, todo, n));
+	while (seg->had < SEG_ATOMS && seg->text[seg->had].name != NULL)
 		seg->had++;
 out:
 	free(ptrs);
@@ -211,9 +226,9 @@ bool xb_atom_get(struct xb_vm *vm, uint32_t index, struct xb_atom_text *ret)
 
 	if (seg == NULL)
 		return false;
-	if (slot >= seg->had)
+	if (seg->text[slot].name == NULL)
 		load_segment(vm, index >> SEG_BITS, seg);
-	if (slot >= seg->had || seg->text[slot].name == NULL)
+	if (seg->text[slot].name == NULL)
 		return false;
 	*ret = seg->text[slot];
 	return true;
