@@ -46,6 +46,9 @@ suite() {
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
+# Takes minutes the first time, and rarely all processors: at the same time as the rest.  The live tests wait for it.
+nice tests/vm-builds/build-emu-debug.sh >"$work/vm-builds.log" 2>&1 &
+
 compile gcc gcc && { suite gcc unit; suite gcc style; }
 compile clang clang && suite clang unit
 ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1

@@ -5,6 +5,9 @@
 # It may print "ok NAME", "not ok NAME" and "ok NAME # SKIP reason", each counted.  Exit 0 passes, 77 skips
 # with the last line as reason, anything else fails.  "# limit: SECONDS" in its text changes the time limit.
 # WORK/totals receives "PASSED FAILED SKIPPED", WORK/NAME.log what each test said.
+#
+# LIVE_JOBS tests run at the same time (default 2): most of them wait for their VM most of the time.  Those with
+# "# alone" in their text, which measure what others would disturb, run after all others, one by one.
 set -uo pipefail
 src=$(cd "$(dirname "$0")/.." && pwd)
 if [ $# -lt 2 ]; then
@@ -22,19 +25,28 @@ reasons=()
 tests=("$@")
 [ "${#tests[@]}" -gt 0 ] || tests=("$src"/tests/live/*.sh)
 
-for test in "${tests[@]}"; do
-    [ -f "$test" ] || continue # an unmatched pattern
-    name=$(basename "$test" .sh)
-    log=$work/$name.log
-    limit=$(sed -n 's/^# limit: \([0-9][0-9]*\).*/\1/p' "$test" | head -n 1)
+# run TEST: WORK/NAME.log, and WORK/NAME.status with "STATUS MILLISECONDS LIMIT".
+run() {
+    local name limit start status took
+    name=$(basename "$1" .sh)
+    limit=$(limit_of "$1")
     TMP=$(mktemp -d "${TMPDIR:-/tmp}/xb-$name.XXXXXX")
     export TMP
     start=$EPOCHREALTIME
     # timeout leads a process group and kills all of it, a forgotten VM included.
-    timeout -k 5 "${limit:-60}" bash "$test" >"$log" 2>&1 </dev/null
+    timeout -k 5 "$limit" bash "$1" >"$work/$name.log" 2>&1 </dev/null
     status=$?
     took=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
     rm -rf "$TMP"
+    printf '%d %d %d\n' "$status" "$took" "$limit" >"$work/$name.status"
+}
+
+# tell TEST: its result, which is added to the totals.
+tell() {
+    local name log status took limit p f s result line
+    name=$(basename "$1" .sh)
+    log=$work/$name.log
+    read -r status took limit <"$work/$name.status"
     read -r p f s < <(awk -f "$src/awk/count_tap.awk" "$log")
     case $status in
     0) [ $((p + f + s)) -gt 0 ] || p=1 ;;
@@ -44,7 +56,7 @@ for test in "${tests[@]}"; do
         ;;
     124 | 137)
         f=$((f + 1))
-        echo "time limit of ${limit:-60} s" >>"$log"
+        echo "time limit of $limit s" >>"$log"
         ;;
     *) [ "$f" -gt 0 ] || f=1 ;;
     esac
@@ -59,7 +71,46 @@ for test in "${tests[@]}"; do
         tail -n 25 "$log" | sed 's/^/     | /'
     fi
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+# run_all JOBS TEST…: all of them, that many at the same time.
+run_all() {
+    local jobs=$1 test pid
+    local -A of=()
+    shift
+    for test in "$@"; do
+        if [ "${#of[@]}" -ge "$jobs" ]; then
+            wait -n -p pid
+            tell "${of[$pid]}"
+            unset "of[$pid]"
+        fi
+        run "$test" &
+        of[$!]=$test
+    done
+    while [ "${#of[@]}" -gt 0 ]; do
+        wait -n -p pid
+        tell "${of[$pid]}"
+        unset "of[$pid]"
+    done
+}
+
+limit_of() {
+    local limit
+    limit=$(sed -n 's/^# limit: \([0-9][0-9]*\).*/\1/p' "$1" | head -n 1)
+    echo "${limit:-60}"
+}
+
+# The longest first, so that none is left over at the end.
+mapfile -t tests < <(for test in "${tests[@]}"; do
+    [ ! -f "$test" ] || printf '%s %s\n' "$(limit_of "$test")" "$test" # not an unmatched pattern
+done | sort -s -k1,1rn | cut -d' ' -f2-)
+together=() alone=()
+for test in "${tests[@]}"; do
+    if grep -q '^# alone' "$test"; then alone+=("$test"); else together+=("$test"); fi
 done
+run_all "${LIVE_JOBS:-2}" "${together[@]}"
+run_all 1 "${alone[@]}"
+
 for reason in "${reasons[@]}"; do
     printf 'skipped: %s\n' "$reason"
 done

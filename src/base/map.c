@@ -25,6 +25,19 @@ uint64_t xb_hash_words(const uint64_t *words, size_t n)
 	return h;
 }
 
+void xb_hash_words_twice(const uint64_t *words, size_t n, uint64_t ret[2])
+{
+	uint64_t h = 0x2127599bf4325c37ULL ^ n;
+
+	ret[0] = xb_hash_words(words, n);
+	for (size_t i = 0; i < n; i++) {
+		h = (h << 23 | h >> 41) + words[i];
+		h *= 0xd6e8feb86659fd93ULL;
+		h ^= h >> 32;
+	}
+	ret[1] = h;
+}
+
 uint64_t xb_hash_bytes(const void *bytes, size_t n)
 {
 	const unsigned char *p = bytes;

@@ -10,6 +10,9 @@
 /* Levels 0 (the report) and 1 (rows) put each item on its own line. */
 #define LINE_DEPTH 2
 
+/* Nearly all keys and texts fit, with quotes and what stands around them. */
+enum { PIECE = 96 };
+
 void xb_json_init(struct xb_json *j, struct xb_sink *sink)
 {
 	*j = (struct xb_json){ .sink = sink };
@@ -21,31 +24,45 @@ static void new_line(struct xb_json *j, unsigned depth)
 	xb_sink_pad(j->sink, (size_t)depth * 2);
 }
 
-/* Comma and line break before an item of the current container. */
-static void separate(struct xb_json *j)
+/*
+ * Comma and line break before an item of the current container; inside rows @piece takes what is written instead.
+ * Returns its length.
+ */
+static size_t separate(struct xb_json *j, char piece[2])
 {
 	bool *filled;
 
 	if (j->depth == 0)
-		return;
+		return 0;
 	filled = &j->level[j->depth - 1].filled;
+	if (j->depth > LINE_DEPTH) {
+		size_t n = *filled ? 2 : 0;
+
+		piece[0] = ',';
+		piece[1] = ' ';
+		*filled = true;
+		return n;
+	}
 	if (*filled)
 		xb_sink_putc(j->sink, ',');
-	if (j->depth <= LINE_DEPTH)
-		new_line(j, j->depth);
-	else if (*filled)
-		xb_sink_putc(j->sink, ' ');
+	new_line(j, j->depth);
 	*filled = true;
+	return 0;
 }
 
 static void before_value(struct xb_json *j)
 {
+	char piece[2];
+	size_t n;
+
 	if (j->keyed) {
 		j->keyed = false;
 		return;
 	}
 	xb_assert(j->depth == 0 || !j->level[j->depth - 1].object);
-	separate(j);
+	n = separate(j, piece);
+	if (n > 0)
+		xb_sink_write(j->sink, piece, n);
 }
 
 static void begin(struct xb_json *j, bool object)
@@ -123,6 +140,24 @@ static bool is_plain(char c)
 	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
 }
 
+/*
+ * Short plain text with its quotes, as one piece in front of which @at bytes are already; the length of all of it, or 0
+ * when the text is long or not plain.
+ */
+static size_t short_quoted(char piece[PIECE], size_t at, const char *s, size_t len)
+{
+	if (len > PIECE - at - 4)
+		return 0;
+	piece[at++] = '"';
+	for (size_t i = 0; i < len; i++) {
+		if (!is_plain(s[i]))
+			return 0;
+		piece[at++] = s[i];
+	}
+	piece[at++] = '"';
+	return at;
+}
+
 static void quoted(struct xb_json *j, const char *s, size_t len)
 {
 	size_t plain = 0; /* start of bytes that go out unchanged */
@@ -161,23 +196,19 @@ static void quoted(struct xb_json *j, const char *s, size_t len)
 
 void xb_json_key(struct xb_json *j, const char *key)
 {
-	char piece[64] = "\"";
-	size_t len = 0;
+	char piece[PIECE];
+	size_t before, n, len = strlen(key);
 
 	xb_assert(j->depth > 0 && j->level[j->depth - 1].object && !j->keyed);
-	separate(j);
-	/* Our own keys are short and plain: one piece instead of four. */
-	while (len < sizeof(piece) - 4 && is_plain(key[len])) {
-		piece[len + 1] = key[len];
-		len++;
-	}
-	if (key[len] == '\0') {
-		piece[len + 1] = '"';
-		piece[len + 2] = ':';
-		piece[len + 3] = ' ';
-		xb_sink_write(j->sink, piece, len + 4);
+	before = separate(j, piece);
+	n = short_quoted(piece, before, key, len);
+	if (n > 0) {
+		piece[n++] = ':';
+		piece[n++] = ' ';
+		xb_sink_write(j->sink, piece, n);
 	} else {
-		quoted(j, key, strlen(key));
+		xb_sink_write(j->sink, piece, before);
+		quoted(j, key, len);
 		xb_sink_puts(j->sink, ": ");
 	}
 	j->keyed = true;
@@ -185,8 +216,15 @@ void xb_json_key(struct xb_json *j, const char *key)
 
 void xb_json_string(struct xb_json *j, const char *bytes, size_t len)
 {
+	char piece[PIECE];
+	size_t n;
+
 	before_value(j);
-	quoted(j, bytes, len);
+	n = short_quoted(piece, 0, bytes, len);
+	if (n > 0)
+		xb_sink_write(j->sink, piece, n);
+	else
+		quoted(j, bytes, len);
 }
 
 void xb_json_text(struct xb_json *j, const char *text)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
 void xb_sink_to_file(struct xb_sink *s, FILE *file, const char *name)
 {
@@ -15,18 +14,8 @@ void xb_sink_to_memory(struct xb_sink *s)
 	*s = (struct xb_sink){ .name = "memory" };
 }
 
-void xb_sink_write(struct xb_sink *s, const void *bytes, size_t n)
+void xb_sink_write_slow(struct xb_sink *s, const void *bytes, size_t n)
 {
-	struct xb_str *t = &s->text;
-
-	/* Memory with room, which is nearly every call for nearly every byte of a large report. */
-	if (s->file == NULL && s->err == 0 && !t->oom && t->cap > n && t->len < t->cap - n) {
-		memcpy(t->data + t->len, bytes, n);
-		t->len += n;
-		t->data[t->len] = '\0';
-		s->written += n;
-		return;
-	}
 	if (s->err != 0 || n == 0)
 		return;
 	if (s->file == NULL) {
@@ -40,16 +29,6 @@ void xb_sink_write(struct xb_sink *s, const void *bytes, size_t n)
 	}
 	if (s->err == 0)
 		s->written += n;
-}
-
-void xb_sink_puts(struct xb_sink *s, const char *text)
-{
-	xb_sink_write(s, text, strlen(text));
-}
-
-void xb_sink_putc(struct xb_sink *s, char c)
-{
-	xb_sink_write(s, &c, 1);
 }
 
 void xb_sink_pad(struct xb_sink *s, size_t spaces)

@@ -10,6 +10,7 @@
 #include "base/str.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct xb_sink {
 	FILE *file;         /* NULL: memory */
@@ -25,11 +26,39 @@ void xb_sink_to_file(struct xb_sink *s, FILE *file, const char *name);
 /** Write to memory; read it with xb_sink_text().  Release with xb_sink_deinit(). */
 void xb_sink_to_memory(struct xb_sink *s);
 
-/** Append bytes, text, one byte, blanks, formatted text.  After a failure they do nothing. */
-void xb_sink_write(struct xb_sink *s, const void *bytes, size_t n);
-void xb_sink_puts(struct xb_sink *s, const char *text);
-void xb_sink_putc(struct xb_sink *s, char c);
+/** xb_sink_write() where it is not just a copy. */
+void xb_sink_write_slow(struct xb_sink *s, const void *bytes, size_t n);
+
+/** Append bytes, text, one byte.  After a failure they do nothing. */
+static inline void xb_sink_write(struct xb_sink *s, const void *bytes, size_t n)
+{
+	struct xb_str *t = &s->text;
+
+	/* Memory with room, which is nearly every call for nearly every byte of a large report. */
+	if (s->file != NULL || s->err != 0 || t->oom || t->cap <= n || t->len >= t->cap - n) {
+		xb_sink_write_slow(s, bytes, n);
+		return;
+	}
+	memcpy(t->data + t->len, bytes, n);
+	t->len += n;
+	t->data[t->len] = '\0';
+	s->written += n;
+}
+
+static inline void xb_sink_puts(struct xb_sink *s, const char *text)
+{
+	xb_sink_write(s, text, strlen(text));
+}
+
+static inline void xb_sink_putc(struct xb_sink *s, char c)
+{
+	xb_sink_write(s, &c, 1);
+}
+
+/** The same for blanks. */
 void xb_sink_pad(struct xb_sink *s, size_t spaces);
+
+/** The same for formatted text. */
 void xb_sink_printf(struct xb_sink *s, const char *fmt, ...) XB_PRINTF(2, 3);
 
 /** What a memory sink holds, "" while empty.  Borrowed until the next write. */

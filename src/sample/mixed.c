@@ -193,7 +193,8 @@ static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb
 		m->stats.scheduling++;
 		it->out.mode = XB_MIXED_SCHEDULING;
 		it->out.rooted = true;
-		return true;
+		/* Below a C frame it says nothing, but in it every sample has to be somewhere. */
+		return !exact || xb_mixer_push(m, it, XB_MIXED_FRAGMENT, pc, false);
 	}
 	m->stats.c++;
 	it->out.mode = XB_MIXED_IN_C;

@@ -34,10 +34,12 @@ struct mixed_item {
 	xb_addr pc;     /* Erlang pc known without the stack (interpreter's I); 0 none */
 	bool late;      /* even the outermost C call had to be asked for after the sample */
 	xb_addr caller; /* Erlang caller known exactly though its return address is on the stack; 0 none */
-	uint32_t proc;            /* index into mixer.procs, UINT32_MAX none */
-	size_t words_at, n_words; /* in mixer.words, after the read */
-	bool read;                /* those words are the stack */
-	bool judge_c_p, judge_E;  /* a forced register said so: see whether it is right */
+	uint32_t proc;                    /* index into mixer.procs, UINT32_MAX none */
+	size_t words_at, n_words;         /* in mixer.words, after the read */
+	xb_addr read_from;                /* where they are in the target */
+	const struct mixed_item *same_as; /* the item of this round whose words they are, else NULL */
+	bool read;                        /* those words are the stack */
+	bool judge_c_p, judge_E;          /* a forced register said so: see whether it is right */
 };
 
 /* A process met in this batch. */
@@ -45,7 +47,8 @@ struct mixed_proc {
 	xb_addr addr;
 	struct xb_proc p;
 	bool ok;
-	bool stale; /* to be read again */
+	bool stale;       /* to be read again */
+	size_t reads_for; /* in this round: the item for which its stack is read, plus one; 0 none */
 };
 
 XB_VEC(mixed_cfis, struct xb_cfi *); /* NULL: the image has none that can be used */
@@ -133,6 +136,19 @@ bool xb_mixer_erlang(struct xb_mixer *m, struct mixed_item *it, xb_addr pc, cons
 
 /** Index of the process at @addr in m->procs, added when new; UINT32_MAX for no process or out of memory. */
 uint32_t xb_mixer_proc(struct xb_mixer *m, xb_addr addr);
+
+/* Why stacks are read: the first time, because they are longer than a page, or because their process had moved. */
+enum mixed_round { MIXED_ROUND_FIRST, MIXED_ROUND_LONGER, MIXED_ROUND_AGAIN };
+
+/**
+ * One round: read every stack that is not whole yet, those that several samples want once.  With @current, by index of
+ * the scheduler and zeroed, also which process each scheduler runs whose samples are read afterwards.
+ */
+XB_NODISCARD struct xb_error *xb_mixer_read_round(struct xb_mixer *m, enum mixed_round round,
+						  xb_addr *current);
+
+/** Whether nothing of the item's stack is left to be read. */
+bool xb_mixer_is_whole(const struct xb_mixer *m, const struct mixed_item *it);
 
 /** Read all processes and stacks that the items of this batch still need, and finish their frames. */
 XB_NODISCARD struct xb_error *xb_mixer_read_later(struct xb_mixer *m);

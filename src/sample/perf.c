@@ -94,10 +94,8 @@ static struct xb_error *drain_ring(struct xb_perf *p, struct xb_ring *ring, cons
 			return NULL;
 		}
 		XB_TRY(take(p, &raw, sink));
-		/* Early enough that the kernel always has room, and before the bounce buffer is needed
-		 * again. */
-		if (p->n_batch == XB_PERF_BATCH || raw.bounced ||
-		    ring->at - released > ring->size / 8) {
+		/* Early enough that the kernel always has room. */
+		if (p->n_batch == XB_PERF_BATCH || ring->at - released > ring->size / 4) {
 			XB_TRY(flush(p, sink));
 			released = ring->at;
 		}
@@ -235,7 +233,6 @@ static void perf_destroy(void *self)
 	xb_perf_cpus_deinit(&p->cpus);
 	xb_target_close(&p->target);
 	free(p->polls);
-	free(p->bounce);
 	free(p->batch);
 	free(p);
 }
@@ -268,9 +265,8 @@ static struct xb_error *check_options(const struct xb_perf_options *o)
 
 static struct xb_error *attach(struct xb_perf *p)
 {
-	p->bounce = malloc(XB_RING_BOUNCE);
 	p->batch = calloc(XB_PERF_BATCH, sizeof(*p->batch));
-	if (p->bounce == NULL || p->batch == NULL)
+	if (p->batch == NULL)
 		return xb_error_nomem();
 	XB_TRY(xb_perf_attach(p));
 	p->polls = calloc(p->rings.len + 2, sizeof(*p->polls));

@@ -157,9 +157,10 @@ static int add_ring(struct xb_perf *p, int fd, int cpu)
 		.size = p->ring_bytes,
 		.head = (const uint64_t *)&meta->data_head,
 		.tail = (uint64_t *)&meta->data_tail,
-		.bounce = p->bounce,
+		.bounce = malloc(XB_RING_BOUNCE),
 	};
-	if (!xb_perf_rings_push(&p->rings, r)) {
+	if (r.ring.bounce == NULL || !xb_perf_rings_push(&p->rings, r)) {
+		free(r.ring.bounce);
 		(void)munmap(r.map, len);
 		return ENOMEM;
 	}
@@ -256,8 +257,10 @@ static int cover_all(struct xb_perf *p)
 
 void xb_perf_detach(struct xb_perf *p)
 {
-	for (size_t i = 0; i < p->rings.len; i++)
+	for (size_t i = 0; i < p->rings.len; i++) {
+		free(p->rings.data[i].ring.bounce);
 		(void)munmap(p->rings.data[i].map, p->rings.data[i].map_len);
+	}
 	for (size_t i = 0; i < p->fds.len; i++)
 		(void)close(p->fds.data[i]);
 	xb_perf_rings_deinit(&p->rings);

@@ -44,8 +44,7 @@ struct xb_perf {
 	struct xb_map late;     /* tid -> 1 */
 	struct xb_map late_ids; /* event id -> tid */
 
-	struct pollfd *polls; /* rings, pidfd, caller's */
-	unsigned char *bounce;
+	struct pollfd *polls;        /* rings, pidfd, caller's */
 	struct xb_raw_sample *batch; /* XB_PERF_BATCH */
 	size_t n_batch;
 	size_t draining;   /* ring that is drained; rings.len after the last */

@@ -7,7 +7,7 @@
  * Both only grow; the place in @data is the value modulo @size.  The kernel publishes bytes before it
  * moves head (acquire when we read it) and may overwrite bytes once tail passed them (release when we
  * move it).  A record that wraps around the end is copied into the bounce buffer, so a record is always
- * contiguous.
+ * contiguous; a round has at most one.
  */
 #ifndef XB_SAMPLE_RING_H
 #define XB_SAMPLE_RING_H
@@ -22,14 +22,14 @@ struct xb_ring {
 	size_t size;           /* bytes, a power of two */
 	const uint64_t *head;  /* shared with the kernel */
 	uint64_t *tail;        /* shared with the kernel */
-	unsigned char *bounce; /* XB_RING_BOUNCE bytes, 8-byte aligned; may be shared between rings */
+	unsigned char *bounce; /* XB_RING_BOUNCE bytes, 8-byte aligned; the ring's own */
 	uint64_t at, end;      /* of the round between begin and end */
 };
 
 struct xb_ring_record {
 	const unsigned char *bytes; /* header included, 8-byte aligned */
 	size_t len;
-	bool bounced; /* lies in the bounce buffer: gone with the next record that wraps */
+	bool bounced; /* lies in the bounce buffer: gone with the next record that wraps, in a later round */
 };
 
 /** Start a round: fix how far to read.  False: head and tail contradict each other; everything up to

@@ -28,7 +28,7 @@ static int forced(unsigned choice)
  * How long samples wait before they are looked at.  What is read after a sample is as old as this, so where few samples
  * are expected each of them wakes us, and nothing else does; where there are many that would cost more than it brings.
  */
-enum { DRAIN_MS = 10, WAKE_MS = 100, FEW_PER_DRAIN = 4 };
+enum { DRAIN_MS = 10, DRAIN_MOST_MS = 20, WAKE_MS = 100, FEW_PER_DRAIN = 4 };
 
 static bool wakes_each(const struct sample_ctx *c, uint64_t period_ns)
 {
@@ -116,6 +116,7 @@ struct xb_error *sample_collect(struct sample_ctx *c)
 	struct xb_collect_opts co = {
 		.duration_ns = c->opts->duration_ns,
 		.drain_ms = drain_ms(c),
+		.drain_most_ms = DRAIN_MOST_MS,
 		.interrupted = sample_interrupted,
 		.progress = progress,
 		.arg = c,

@@ -8,6 +8,7 @@
 
 #include "out/text.h"
 #include "vm/atom.h"
+#include "vm/code.h"
 
 #include <string.h>
 
@@ -215,6 +216,18 @@ static void json_mfa(struct stacks *k, const char *key, bool has, struct xb_mfa 
 	xb_json_string(&k->json, text, len);
 }
 
+/* As process_info() has it: where a process has set no current function, the one it will go on in. */
+static void json_current(struct stacks *k, const struct xb_proc *p)
+{
+	const struct xb_function *f =
+		p->has_current || p->i == 0 ? NULL : xb_code_find(k->session->vm, p->i, NULL);
+
+	if (f != NULL)
+		json_mfa(k, "current_function", true, f->mfa);
+	else
+		json_mfa(k, "current_function", p->has_current, p->current);
+}
+
 static void json_number(struct stacks *k, const char *key, uint64_t v)
 {
 	xb_json_key(&k->json, key);
@@ -240,7 +253,7 @@ static void head_json(struct stacks *k, const struct xb_proc *p, const struct xb
 	else
 		xb_json_null(j);
 	json_mfa(k, "initial_call", p->has_initial, p->initial);
-	json_mfa(k, "current_function", p->has_current, p->current);
+	json_current(k, p);
 	xb_json_key(j, "status");
 	xb_json_text(j, xb_proc_state_name(p->status));
 	xb_json_key(j, "grade");

@@ -8,6 +8,8 @@
 struct xb_collect_opts {
 	uint64_t duration_ns;
 	int drain_ms; /* how long samples may wait in the ring; what is read afterwards is that old */
+	/* How long they may wait where few come, so that a look at the rings is worth its cost; 0: no longer. */
+	int drain_most_ms;
 	bool (*interrupted)(void *arg); /* asked often; NULL: never */
 	void (*progress)(void *arg, uint64_t elapsed_ns,
 			 uint64_t samples); /* at most ten times a second; NULL: none */

@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "sample/mixed.h"
 #include "view/namer.h"
+#include "view/skid.h"
 
 struct xb_pfunction {
 	const char *name, *module; /* live as long as the profile */
@@ -30,6 +31,7 @@ struct xb_pframe {
 struct xb_pstack {
 	uint32_t first, n; /* frame ids in profile.pool, innermost first */
 	bool rooted, cut;
+	uint64_t check; /* private: second hash of its words */
 };
 
 struct xb_pprocess {
@@ -61,12 +63,6 @@ XB_VEC(xb_pprocesses, struct xb_pprocess);
 XB_VEC(xb_pthreads, struct xb_pthread);
 XB_VEC(xb_pcounters, struct xb_pcounter);
 XB_VEC(xb_u32s, uint32_t);
-
-/* Delays between a sample and the read of what was not exact. */
-struct xb_skid {
-	uint64_t bucket[40]; /* powers of two nanoseconds */
-	uint64_t n, worst_ns, still_on;
-};
 
 struct xb_profile {
 	struct xb_session *s;
@@ -113,9 +109,6 @@ XB_NODISCARD struct xb_error *xb_profile_after(struct xb_profile *p);
 
 /** Name everything; the profile can be viewed then. */
 XB_NODISCARD struct xb_error *xb_profile_finish(struct xb_profile *p);
-
-/** Delay that @share (0…1) of the inexact samples do not exceed, in ns; 0 without any. */
-uint64_t xb_skid_quantile(const struct xb_skid *skid, double share);
 
 static inline const struct xb_pframe *xb_profile_frame(const struct xb_profile *p,
 						       const struct xb_pstack *s, uint32_t i)

@@ -67,13 +67,15 @@ enum { FEWEST_MODULES = 10, MOST_MODULES = 1 << 20 }; /* the first: a VM preload
 
 static bool one_ranges(struct xb_finder *f, xb_addr addr)
 {
-	uint64_t modules = field(f, addr, XB_F_ranges_modules), n = field(f, addr, XB_F_ranges_n);
-	uint64_t allocated = field(f, addr, XB_F_ranges_allocated),
-		 mid = field(f, addr, XB_F_ranges_mid);
+	uint64_t modules = field(f, addr, XB_F_ranges_modules), n, allocated, mid;
 
-	return modules >= 4096 && modules % 8 == 0 && n >= FEWEST_MODULES && n <= allocated &&
-	       allocated < MOST_MODULES && mid >= modules && mid < modules + 16 * n &&
-	       (mid - modules) % 16 == 0;
+	if (modules < 4096 || modules % 8 != 0)
+		return false;
+	n = field(f, addr, XB_F_ranges_n);
+	allocated = field(f, addr, XB_F_ranges_allocated);
+	mid = field(f, addr, XB_F_ranges_mid);
+	return n >= FEWEST_MODULES && n <= allocated && allocated < MOST_MODULES && mid >= modules &&
+	       mid < modules + 16 * n && (mid - modules) % 16 == 0;
 }
 
 /* One that is just being made for the next code index, or was never used. */
@@ -91,17 +93,20 @@ static bool unfinished_ranges(struct xb_finder *f, xb_addr addr)
 bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr)
 {
 	uint64_t size = xb_finder_vm(f)->layout.size[XB_S_ranges];
+	bool is_full[3];
 	int full = 0;
 
 	for (uint64_t i = 0; i < 3; i++) {
-		xb_addr at = addr + i * size;
-
-		if (one_ranges(f, at))
-			full++;
-		else if (!unfinished_ranges(f, at))
+		is_full[i] = one_ranges(f, addr + i * size);
+		full += is_full[i];
+	}
+	if (full == 0)
+		return false;
+	for (uint64_t i = 0; i < 3; i++) {
+		if (!is_full[i] && !unfinished_ranges(f, addr + i * size))
 			return false;
 	}
-	return full >= 2 || (full == 1 && xb_finder_word(f, addr) != 0);
+	return full >= 2 || xb_finder_word(f, addr) != 0;
 }
 
 /* { u32 version 1, u32 action 0…2, relevant entry, first entry } */
