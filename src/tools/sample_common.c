@@ -26,15 +26,14 @@ static int forced(unsigned choice)
 
 /*
  * How long samples wait before they are looked at.  What is read after a sample is as old as this, so where few samples
- * are expected each of them wakes us, and nothing else does; where there are many that would cost more than it brings.
+ * are expected each of them wakes us, and nothing else does; a look costs as much as a hundred microseconds of a CPU,
+ * so where there are many that would cost the target more than it brings.
  */
-enum { DRAIN_MS = 10, DRAIN_MOST_MS = 20, WAKE_MS = 100, FEW_PER_DRAIN = 4 };
+enum { DRAIN_MS = 10, DRAIN_MOST_MS = 20, WAKE_MS = 100, FEW_PER_SECOND = 50 };
 
 static bool wakes_each(const struct sample_ctx *c, uint64_t period_ns)
 {
-	uint64_t drain_ns = (uint64_t)DRAIN_MS * 1000000;
-
-	return drain_ns * c->session->scheds.n_normal / period_ns < FEW_PER_DRAIN;
+	return UINT64_C(1000000000) * c->session->scheds.n_normal / period_ns <= FEW_PER_SECOND;
 }
 
 static int drain_ms(const struct sample_ctx *c)

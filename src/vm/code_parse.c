@@ -8,6 +8,7 @@
 #include "vm/code_parse.h"
 
 #include "base/rd.h"
+#include "vm/atom.h"
 #include "vm/literal.h"
 #include "vm/vm.h"
 
@@ -88,25 +89,31 @@ static bool read_rows(const struct area *a, struct xb_module *m, xb_addr loc_tab
 /*
  * File names are atoms or lists of characters.  Number 0 is what the loader makes of the module's name, and stands for
  * an empty name as well (beam_file.c:parse_line_chunk()); of a name within Latin-1 it is a list of UTF-8 bytes
- * (erl_unicode.c:erts_atom_to_string()).
+ * (erl_unicode.c:erts_atom_to_string()).  Up to OTP 23 number 0 is not in the list (FILES_FROM 1): it is the module's name
+ * with ".erl" (beam_load.c:erts_build_mfa_item()).
  */
 static void read_files(const struct area *a, struct xb_module *m, xb_addr fname_ptr)
 {
 	uint64_t terms[MAX_FILES + 1];
-	uint32_t max = 0;
+	uint32_t from = (uint32_t)a->vm->layout.konst[XB_K_FILES_FROM], max = 0;
+	struct xb_atom_text own;
 
 	for (uint32_t i = 0; i < m->n_lines; i++) {
 		if (m->line_loc[i] != 0)
 			max = XB_MAX(max, m->line_loc[i] >> 24);
 	}
 	m->files = xb_arena_array(&m->arena, (size_t)max + 1, sizeof(*m->files));
-	if (m->files == NULL || !fetch(a, fname_ptr, terms, ((size_t)max + 1) * 8))
+	if (m->files == NULL || !fetch(a, fname_ptr, terms + from, ((size_t)max + 1 - from) * 8))
 		return;
 	m->n_files = max + 1;
-	for (uint32_t i = 0; i <= max; i++) {
+	if (from > 0 && xb_atom_get(a->vm, m->functions[0].mfa.module, &own))
+		m->files[0] = xb_arena_printf(&m->arena, "%.*s.erl", (int)own.len, own.name);
+	if (m->files[0] == NULL)
+		m->files[0] = "";
+	for (uint32_t i = from; i <= max; i++) {
 		xb_term term = { terms[i] };
 
-		m->files[i] = terms[i] != terms[0]
+		m->files[i] = from > 0 || terms[i] != terms[0]
 				      ? NULL
 				      : xb_literal_utf8(a->vm, term, MAX_FILE_NAME, &m->arena);
 		if (m->files[i] == NULL)

@@ -75,7 +75,11 @@ bool xb_proc_decode(struct xb_vm *vm, xb_addr addr, uint32_t slot, const unsigne
 	if (p.stop <= p.hend && p.stop >= p.heap && p.stop % 8 == 0)
 		p.stack_words = (p.hend - p.stop) / 8;
 	p.reductions = xb_rec_get(&rec, XB_F_Process_reds);
-	p.messages = xb_rec_get(&rec, XB_F_Process_msgq_len) + xb_rec_get(&rec, XB_F_Process_inq_len);
+	/* The parts may be negative where lengths are kept as offsets; their sum is not. */
+	p.messages = xb_rec_get(&rec, XB_F_Process_msgq_len) +
+		     xb_rec_get(&rec, XB_F_Process_msgq_offs) + xb_rec_get(&rec, XB_F_Process_inq_len);
+	if (p.messages >> 63 != 0)
+		p.messages = 0;
 	p.has_initial = xb_layout_at(l, XB_F_Process_initial) + XB_MFA_BYTES <= len &&
 			xb_mfa_decode(vm, bytes + xb_layout_at(l, XB_F_Process_initial), &p.initial);
 	*ret = p;

@@ -3,6 +3,7 @@
 #include "base/rd.h"
 #include "elf/symbols.h"
 #include "vm/roots_find.h"
+#include "vm/roots_hidden.h"
 #include "vm/vm.h"
 
 #include <string.h>
@@ -19,12 +20,16 @@ static const struct root_spec specs[XB_ROOT__COUNT] = {
 				 .mine = { "erts_pid2proc_opt", "erts_proc_lookup_raw_inc_refc",
 					   "enif_is_process_alive" },
 				 .looks = xb_looks_like_proc_table,
+				 .parts = { XB_F_ErtsPTab_tab, XB_F_ErtsPTab_pix_mask },
+				 .n_parts = 2,
 				 .align = 64,
 				 .need = true },
 	[XB_ROOT_ATOM_TABLE] = { .name = "atom table",
 				 .symbol = "erts_atom_table",
 				 .mine = { "erts_atom_get", "enif_get_atom" },
 				 .looks = xb_looks_like_atom_table,
+				 .parts = { XB_F_IndexTable_seg_table, XB_F_IndexTable_entries },
+				 .n_parts = 2,
 				 .align = 8,
 				 .need = true },
 	[XB_ROOT_RANGES] = { .name = "code ranges",
@@ -85,22 +90,30 @@ static const struct root_spec specs[XB_ROOT__COUNT] = {
 				   .need = true },
 	[XB_ROOT_NORMAL_EXIT] = { .name = "normal exit",
 				  .symbol = "beam_normal_exit",
+				  .other = "beam_apply", /* up to OTP 23: { apply, normal exit } */
+				  .other_at = 8,
+				  .is_stub = true,
 				  .width = 8,
 				  .need = true },
 	[XB_ROOT_RETURN_TRACE] = { .name = "return trace",
 				   .symbol = "beam_return_trace",
+				   .is_stub = true,
 				   .width = 8,
 				   .need = true },
 	[XB_ROOT_EXCEPTION_TRACE] = { .name = "exception trace",
 				      .symbol = "beam_exception_trace",
+				      .is_stub = true,
 				      .width = 8,
 				      .need = true },
 	[XB_ROOT_TIME_TRACE] = { .name = "time trace",
 				 .symbol = "beam_return_time_trace",
+				 .other = "beam_call_trace_return", /* OTP 26 and later */
+				 .is_stub = true,
 				 .width = 8,
 				 .need = true },
 	[XB_ROOT_RETURN_TO_TRACE] = { .name = "return-to trace",
 				      .symbol = "beam_return_to_trace",
+				      .is_stub = true,
 				      .width = 8,
 				      .need = true },
 };
@@ -113,7 +126,8 @@ const char *xb_root_name(enum xb_root_id id)
 void xb_root_write_sources(unsigned sources, struct xb_str *out)
 {
 	static const char *const names[] = { "symtab", "debug file", "gnu_debugdata",
-					     "dynsym", "operands",   "scan" };
+					     "dynsym", "operands",   "scan",
+					     "links",  "neighbours", "JIT list" };
 	bool first = true;
 
 	for (size_t i = 0; i < XB_ARRAY_LEN(names); i++) {
@@ -134,10 +148,16 @@ static xb_addr by_symbol(const struct xb_vm_source *source, const struct root_sp
 		spec->file != NULL ? xb_symbols_find_in(source->symbols, spec->file, spec->symbol)
 				   : xb_symbols_find(source->symbols, spec->symbol);
 
+	if (s != NULL) {
+		*sources |= 1U << s->source;
+		return source->bias + s->vaddr;
+	}
+	if (spec->other != NULL)
+		s = xb_symbols_find(source->symbols, spec->other);
 	if (s == NULL)
 		return 0;
 	*sources |= 1U << s->source;
-	return source->bias + s->vaddr;
+	return source->bias + s->vaddr + spec->other_at;
 }
 
 struct xb_error *xb_roots_proc_table(const struct xb_vm_source *source, xb_addr *ret)
@@ -152,6 +172,20 @@ struct xb_error *xb_roots_proc_table(const struct xb_vm_source *source, xb_addr 
 			xb_symbols_need(source->symbols, specs[XB_ROOT_PROC_TABLE].symbol, &none),
 			"process table");
 	}
+	return NULL;
+}
+
+struct xb_error *xb_roots_scan_proc_table(struct xb_vm *vm, const struct xb_vm_source *source,
+					  xb_addr *ret)
+{
+	struct xb_finder *f;
+	size_t hits;
+
+	XB_TRY(xb_finder_create(vm, source, &f));
+	*ret = xb_finder_scan(f, &specs[XB_ROOT_PROC_TABLE], 0, &hits);
+	if (hits != 1)
+		*ret = 0;
+	xb_finder_destroy(f);
 	return NULL;
 }
 
@@ -214,6 +248,11 @@ static struct xb_error *read_value(struct xb_vm *vm, enum xb_root_id id)
 {
 	uint64_t v = 0;
 
+	if (vm->roots.at[id].is_value ||
+	    (specs[id].is_stub && vm->layout.konst[XB_K_STUBS_IN_PLACE] == 1)) {
+		vm->roots.value[id] = vm->roots.at[id].addr;
+		return NULL;
+	}
 	if (specs[id].width == 0 || specs[id].is_live || vm->roots.at[id].addr == 0)
 		return NULL;
 	XB_TRY(xb_error_wrap(xb_mem_read(vm->mem, vm->roots.at[id].addr, &v, specs[id].width), "%s",
@@ -234,6 +273,11 @@ struct xb_error *xb_roots_read(struct xb_vm *vm)
 	r->proc_max = (uint32_t)xb_rec_get(&rec, XB_F_ErtsPTab_max);
 	r->proc_invalid = xb_rec_get(&rec, XB_F_ErtsPTab_invalid_element);
 	r->proc_pix_mask = xb_rec_get(&rec, XB_F_ErtsPTab_pix_mask);
+	r->proc_cl_mask = xb_rec_get(&rec, XB_F_ErtsPTab_pix_cl_mask);
+	r->proc_cli_mask = xb_rec_get(&rec, XB_F_ErtsPTab_pix_cli_mask);
+	/* A shift by more bits than a word has is none at all. */
+	r->proc_cl_shift = (unsigned)xb_rec_get(&rec, XB_F_ErtsPTab_pix_cl_shift) % 64;
+	r->proc_cli_shift = (unsigned)xb_rec_get(&rec, XB_F_ErtsPTab_pix_cli_shift) % 64;
 	return NULL;
 }
 
@@ -248,6 +292,10 @@ struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm_source *sour
 		if (specs[id].jit_only && vm->id.flavor != XB_FLAVOR_JIT)
 			continue;
 		err = find_one(f, source, (enum xb_root_id)id, &vm->roots.at[id]);
+		if (err == NULL && vm->roots.at[id].addr == 0)
+			err = xb_error_wrap(
+				xb_roots_hidden(vm, f, (enum xb_root_id)id, &vm->roots.at[id]), "%s",
+				specs[id].name);
 		if (err == NULL && vm->roots.at[id].addr == 0 && specs[id].need) {
 			const struct xb_symbol *none;
 

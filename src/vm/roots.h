@@ -46,11 +46,15 @@ enum xb_root_source {
 	XB_ROOT_BY_DYNSYM = 1 << 3,
 	XB_ROOT_BY_OPERANDS = 1 << 4,
 	XB_ROOT_BY_SCAN = 1 << 5,
+	XB_ROOT_BY_LINKS = 1 << 6,      /* structures lead to what it points to */
+	XB_ROOT_BY_NEIGHBOURS = 1 << 7, /* its place beside another root */
+	XB_ROOT_BY_JITLIST = 1 << 8,    /* the VM tells debuggers */
 };
 
 struct xb_root {
 	xb_addr addr; /* live address; 0: not found, allowed for those a flavor does not have */
 	unsigned sources;
+	bool is_value;   /* the address is what the variable would hold */
 	const char *via; /* the function whose operands gave it, or NULL; static */
 };
 
@@ -72,8 +76,15 @@ struct xb_roots {
  */
 XB_NODISCARD struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm_source *source);
 
-/** The address of the process table alone, before a layout is chosen. */
+/** The address of the process table alone, before a layout is chosen, by its symbol.  Errors: NO_SYMBOL. */
 XB_NODISCARD struct xb_error *xb_roots_proc_table(const struct xb_vm_source *source, xb_addr *ret);
+
+/**
+ * The same without symbols: what looks like the table by vm->layout, whose process structure it must be for; 0 when
+ * nothing or more than one thing does.  Errors: NOMEM.  Cost: one read and one pass over the writable data.
+ */
+XB_NODISCARD struct xb_error *xb_roots_scan_proc_table(struct xb_vm *vm,
+						       const struct xb_vm_source *source, xb_addr *ret);
 
 /** Read the parts of the process table that never change; its address must be known. */
 XB_NODISCARD struct xb_error *xb_roots_read(struct xb_vm *vm);

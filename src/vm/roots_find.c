@@ -104,6 +104,20 @@ uint64_t xb_finder_word(const struct xb_finder *f, xb_addr addr)
 	return 0;
 }
 
+xb_addr xb_finder_next(const struct xb_finder *f, xb_addr after, uint64_t value)
+{
+	for (size_t i = 0; i < f->n_parts; i++) {
+		const struct part *p = &f->part[i];
+		xb_addr from = after < p->start ? xb_align_up(p->start, 8) : after + 8;
+
+		for (xb_addr a = from; a + 8 <= p->start + p->len; a += 8) {
+			if (xb_load64(p->bytes, (size_t)(a - p->start)) == value)
+				return a;
+		}
+	}
+	return 0;
+}
+
 bool xb_finder_is_pointer(const struct xb_finder *f, uint64_t w)
 {
 	return w >= 4096 && w % 8 == 0 && w >> 47 == 0 && (w < f->image_start || w >= f->image_end);
@@ -237,6 +251,20 @@ static bool in_data(const struct xb_finder *f, xb_addr addr)
 	return false;
 }
 
+/* The root that an operand refers to, as a whole or by one of its parts; 0 when what is there does not look like it. */
+static xb_addr root_around(struct xb_finder *f, const struct root_spec *spec, xb_addr live)
+{
+	if (in_data(f, live) && live % 8 == 0 && spec->looks(f, live))
+		return live;
+	for (size_t i = 0; i < spec->n_parts; i++) {
+		xb_addr start = live - xb_layout_at(&f->vm->layout, spec->parts[i]);
+
+		if (in_data(f, start) && start % 8 == 0 && spec->looks(f, start))
+			return start;
+	}
+	return 0;
+}
+
 /* Operands of one function and, one level down, of what it calls directly: small helpers are often not
  * inlined. */
 static xb_addr mine_one(struct xb_finder *f, const struct root_spec *spec, xb_addr start, xb_addr end,
@@ -265,8 +293,8 @@ static xb_addr mine_one(struct xb_finder *f, const struct root_spec *spec, xb_ad
 						       ? callee->vaddr + callee->size
 						       : o->target + 128,
 					       1);
-		} else if (in_data(f, live) && live % 8 == 0 && spec->looks(f, live)) {
-			hit = live;
+		} else {
+			hit = root_around(f, spec, live);
 		}
 		if (hit != 0 && found != 0 && hit != found)
 			return 0; /* ambiguous: better no answer */

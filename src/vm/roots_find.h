@@ -2,21 +2,26 @@
 #ifndef XB_VM_ROOTS_FIND_H
 #define XB_VM_ROOTS_FIND_H
 
+#include "layout/layout.h"
 #include "vm/roots.h"
 
 /* The writable data of the emulator, copied, and what is needed to disassemble it. */
 struct xb_finder;
 
 struct root_spec {
-	const char *name; /* for people */
-	const char *symbol;
-	const char *file;    /* source file of a static, NULL for a global */
-	const char *mine[4]; /* exported functions that refer to it */
+	const char *name;           /* for people */
+	const char *symbol, *other; /* the second: its name in other releases, or NULL */
+	const char *file;           /* source file of a static, NULL for a global */
+	const char *mine[4];        /* exported functions that refer to it */
 	bool (*looks)(struct xb_finder *f, xb_addr addr); /* NULL: has no shape of its own */
+	enum xb_layout_field parts[2]; /* fields of it that those functions refer to directly */
+	size_t n_parts;
 	/* Where @looks will read outside the data, so that it can be fetched for all candidates; 0: @addr is none. */
 	xb_addr (*points)(struct xb_finder *f, xb_addr addr);
 	unsigned align;
 	unsigned width;
+	unsigned other_at; /* bytes behind the symbol @other */
+	bool is_stub; /* code that stands for no function: a pointer to it, or itself (STUBS_IN_PLACE) */
 	bool is_live; /* its value changes: do not keep it */
 	bool jit_only;
 	bool need;
@@ -42,6 +47,9 @@ xb_addr xb_finder_mine(struct xb_finder *f, const struct root_spec *spec, const 
 
 /** The word at live address @addr of the writable data as it was copied; 0 outside. */
 uint64_t xb_finder_word(const struct xb_finder *f, xb_addr addr);
+
+/** The first place behind @after (0: from the start) in the writable data that holds @value; 0 when there is none. */
+xb_addr xb_finder_next(const struct xb_finder *f, xb_addr after, uint64_t value);
 
 /** Whether @w may point to allocated memory: aligned, of a user, and not into the emulator's own image. */
 bool xb_finder_is_pointer(const struct xb_finder *f, uint64_t w);

@@ -10,7 +10,8 @@
 
 struct size_source {
 	const struct xb_vm_source *source;
-	xb_addr proc_table;
+	struct xb_vm *vm;
+	xb_addr proc_table; /* 0: no symbol tells */
 };
 
 /* sizeof(Process) as the running VM states it, read where a candidate layout says. */
@@ -19,6 +20,14 @@ static uint64_t process_size(void *arg, const struct xb_layout *l)
 	const struct size_source *s = arg;
 	uint64_t size = 0;
 
+	/* Without a symbol there is only the question whether there is a table for such processes. */
+	if (s->proc_table == 0) {
+		xb_addr found = 0;
+
+		s->vm->layout = *l;
+		xb_error_destroy(xb_roots_scan_proc_table(s->vm, s->source, &found));
+		return found == 0 ? 0 : l->size[XB_S_Process];
+	}
 	(void)xb_mem_try(s->source->mem, s->proc_table + xb_layout_at(l, XB_F_ErtsPTab_element_size),
 			 &size, 8);
 	return size;
@@ -30,11 +39,15 @@ static uint64_t process_size(void *arg, const struct xb_layout *l)
  */
 static struct xb_error *choose_layout(struct xb_vm *vm, const struct xb_vm_source *source)
 {
-	struct size_source size = { .source = source };
+	struct size_source size = { .source = source, .vm = vm };
 	Dwarf *dw = source->use_dwarf ? xb_dwfile_open(source->image, source->symbols) : NULL;
 	struct xb_error *err = xb_roots_proc_table(source, &size.proc_table);
 	bool fits = true;
 
+	if (err != NULL && xb_error_code(err) == XB_ERR_NO_SYMBOL) {
+		xb_error_destroy(err);
+		err = NULL;
+	}
 	vm->id.has_dwarf = dw != NULL;
 	if (err == NULL && dw != NULL) {
 		err = xb_layout_base(vm->id.otp, vm->id.flavor, process_size, &size, &vm->layout,

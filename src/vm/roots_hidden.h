@@ -1,0 +1,16 @@
+/* Roots that no symbol, operand or shape gives: OTP 29 exports none of the VM's symbols. */
+#ifndef XB_VM_ROOTS_HIDDEN_H
+#define XB_VM_ROOTS_HIDDEN_H
+
+#include "vm/roots_find.h"
+
+/**
+ * Find one root by what leads to it or lies beside it.  Needs the roots in front of it in enum xb_root_id.
+ * @ret: address 0 when there is no way to it.
+ * @return NULL, MISMATCH when two ways lead to different places, or what reading says.
+ * Cost: some hundred small reads for schedulers, one read of the JIT list for the stubs of a JIT (1-3 ms).
+ */
+XB_NODISCARD struct xb_error *xb_roots_hidden(struct xb_vm *vm, const struct xb_finder *f,
+					      enum xb_root_id id, struct xb_root *ret);
+
+#endif
