@@ -241,20 +241,28 @@ static bool has_run(const struct xb_check_subject *s)
 	return is_waiting(s) && get(s, XB_F_Process_reds) > 0;
 }
 
+/* Beside the reductions lies the group leader, and small pids are small numbers too. */
+static bool has_run_like_a_pid(const struct xb_check_subject *s)
+{
+	return has_run(s) && (get(s, XB_F_Process_reds) & 0xf) == s->vm->layout.konst[XB_K_TAG_PID];
+}
+
+/* Beside what is left lies the value of the last exception, which mostly is []. */
 static bool has_reductions_left(const struct xb_check_subject *s)
 {
 	int64_t fcalls = (int32_t)get(s, XB_F_Process_fcalls);
 
-	return is_waiting(s) && fcalls > 0 && fcalls <= CONTEXT_REDS;
+	return is_waiting(s) && fcalls > 0 && fcalls <= CONTEXT_REDS &&
+	       (uint64_t)fcalls != s->vm->layout.konst[XB_K_TAG_NIL];
 }
 
 /* Nobody comes to wait without having run, and few with the last of their reductions. */
 struct xb_error *xb_check_reductions(struct xb_check_ctx *c, struct xb_check_result *r)
 {
-	size_t waiting = xb_check_count(c, is_waiting);
+	size_t waiting = xb_check_count(c, is_waiting), ran = xb_check_count(c, has_run);
 
 	xb_check_each(c, r, reductions);
-	need(r, 2 * xb_check_count(c, has_run) >= waiting &&
+	need(r, 2 * ran >= waiting && (ran == 0 || xb_check_count(c, has_run_like_a_pid) < ran) &&
 			2 * xb_check_count(c, has_reductions_left) >= waiting);
 	return NULL;
 }
@@ -267,6 +275,16 @@ static bool has_empty_inner(const struct xb_check_subject *s)
 static bool has_empty_outer(const struct xb_check_subject *s)
 {
 	return !in_motion(s) && get(s, XB_F_Process_inq_first) == 0;
+}
+
+static bool has_inner(const struct xb_check_subject *s)
+{
+	return !in_motion(s) && get(s, XB_F_Process_msgq_first) != 0;
+}
+
+static bool has_inner_length(const struct xb_check_subject *s)
+{
+	return has_inner(s) && get(s, XB_F_Process_msgq_len) != 0;
 }
 
 /* A queue without a first message has length 0; the end of an empty one points to its own beginning. */
@@ -292,8 +310,11 @@ struct xb_error *xb_check_queue_len(struct xb_check_ctx *c, struct xb_check_resu
 	const struct xb_layout *l = &c->vm->layout;
 
 	xb_check_each(c, r, queue_len);
+	/* What is in the inner queue may be no message, but not in all processes that have something there. */
 	if (xb_layout_has(l, XB_F_Process_msgq_first))
-		need(r, xb_check_count(c, has_empty_inner) > 0);
+		need(r, xb_check_count(c, has_empty_inner) > 0 &&
+				(xb_check_count(c, has_inner) == 0 ||
+				 xb_check_count(c, has_inner_length) > 0));
 	if (xb_layout_has(l, XB_F_Process_inq_first))
 		need(r, xb_check_count(c, has_empty_outer) > 0);
 	if (l->has_konst[XB_K_INQ_LEN_AFTER_LAST] && xb_layout_has(l, XB_F_Process_inq_last))

@@ -38,6 +38,7 @@ static const struct root_spec specs[XB_ROOT__COUNT] = {
 			     .mine = { "erts_lookup_function_info", "erts_end_staging_ranges",
 				       "erts_update_ranges" },
 			     .looks = xb_looks_like_ranges,
+			     .is_beside = xb_ranges_beside_index,
 			     .align = 8,
 			     .need = true },
 	[XB_ROOT_MODULE_TABLES] = { .name = "module tables",

@@ -220,7 +220,8 @@ const char *xb_finder_literal(struct xb_finder *f, xb_addr addr, size_t len)
 xb_addr xb_finder_scan(struct xb_finder *f, const struct root_spec *spec, xb_addr expected,
 		       size_t *hits)
 {
-	xb_addr first = 0;
+	xb_addr first = 0, best = 0;
+	size_t n_best = 0;
 	bool seen = false;
 
 	*hits = 0;
@@ -237,7 +238,15 @@ xb_addr xb_finder_scan(struct xb_finder *f, const struct root_spec *spec, xb_add
 			seen |= a == expected;
 			if (first == 0)
 				first = a;
+			if (spec->is_beside != NULL && spec->is_beside(f, a)) {
+				best = a;
+				n_best++;
+			}
 		}
+	}
+	if (!seen && *hits > 1 && n_best == 1) {
+		*hits = 1;
+		return best;
 	}
 	return seen ? expected : first;
 }

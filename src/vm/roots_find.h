@@ -14,6 +14,8 @@ struct root_spec {
 	const char *file;           /* source file of a static, NULL for a global */
 	const char *mine[4];        /* exported functions that refer to it */
 	bool (*looks)(struct xb_finder *f, xb_addr addr); /* NULL: has no shape of its own */
+	/* Decides between several that look like it: whether what lies around @addr is right too.  NULL: nothing does. */
+	bool (*is_beside)(struct xb_finder *f, xb_addr addr);
 	enum xb_layout_field parts[2]; /* fields of it that those functions refer to directly */
 	size_t n_parts;
 	/* Where @looks will read outside the data, so that it can be fetched for all candidates; 0: @addr is none. */
@@ -48,6 +50,12 @@ xb_addr xb_finder_mine(struct xb_finder *f, const struct root_spec *spec, const 
 /** The word at live address @addr of the writable data as it was copied; 0 outside. */
 uint64_t xb_finder_word(const struct xb_finder *f, xb_addr addr);
 
+/** The aligned 32-bit word at @addr of the same copy; 0 outside. */
+static inline uint32_t xb_finder_half(const struct xb_finder *f, xb_addr addr)
+{
+	return (uint32_t)(xb_finder_word(f, addr & ~(xb_addr)7) >> (addr % 8 * 8));
+}
+
 /** The first place behind @after (0: from the start) in the writable data that holds @value; 0 when there is none. */
 xb_addr xb_finder_next(const struct xb_finder *f, xb_addr after, uint64_t value);
 
@@ -73,6 +81,8 @@ struct xb_vm *xb_finder_vm(struct xb_finder *f);
 bool xb_looks_like_proc_table(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_atom_table(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr);
+/** Whether the active and the staging code index are where the table says they are beside such ranges. */
+bool xb_ranges_beside_index(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_module_tables(struct xb_finder *f, xb_addr addr);
 bool xb_looks_like_jit_descriptor(struct xb_finder *f, xb_addr addr);
 /** Where a would-be JIT descriptor at @addr points to, 0 when it cannot be one. */

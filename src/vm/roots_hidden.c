@@ -143,21 +143,15 @@ static struct xb_error *find_schedulers(struct xb_vm *vm, const struct xb_finder
 
 /* --- the code index --- */
 
-static void find_code_index(const struct xb_vm *vm, const struct xb_finder *f, struct xb_roots *r)
+static void find_code_index(const struct xb_vm *vm, struct xb_finder *f, struct xb_roots *r)
 {
-	const struct xb_layout *l = &vm->layout;
-	xb_addr ranges = r->at[XB_ROOT_RANGES].addr, at;
-	uint32_t active, staging;
+	xb_addr ranges = r->at[XB_ROOT_RANGES].addr;
 
-	if (!l->has_konst[XB_K_CODE_INDEX_AFTER_RANGES] || ranges == 0)
-		return;
-	at = ranges + l->konst[XB_K_CODE_INDEX_AFTER_RANGES];
-	/* the_staging_code_index is in front of it; of the three it is another one, or none. */
-	active = (uint32_t)(xb_finder_word(f, at & ~(xb_addr)7) >> (at % 8 * 8));
-	staging = (uint32_t)(xb_finder_word(f, (at - 4) & ~(xb_addr)7) >> ((at - 4) % 8 * 8));
-	if (active > 2 || staging > 2 || staging == active)
-		return;
-	r->at[XB_ROOT_CODE_INDEX] = (struct xb_root){ .addr = at, .sources = XB_ROOT_BY_NEIGHBOURS };
+	if (ranges != 0 && xb_ranges_beside_index(f, ranges))
+		r->at[XB_ROOT_CODE_INDEX] = (struct xb_root){
+			.addr = ranges + vm->layout.konst[XB_K_CODE_INDEX_AFTER_RANGES],
+			.sources = XB_ROOT_BY_NEIGHBOURS,
+		};
 }
 
 /* --- what the gdb JIT list tells --- */
@@ -213,7 +207,7 @@ static struct xb_error *find_stubs(struct xb_vm *vm, struct xb_roots *r)
 	return err;
 }
 
-struct xb_error *xb_roots_hidden(struct xb_vm *vm, const struct xb_finder *f, enum xb_root_id id,
+struct xb_error *xb_roots_hidden(struct xb_vm *vm, struct xb_finder *f, enum xb_root_id id,
 				 struct xb_root *ret)
 {
 	struct xb_roots *found = calloc(1, sizeof(*found));

@@ -10,7 +10,7 @@
  * @return NULL, MISMATCH when two ways lead to different places, or what reading says.
  * Cost: some hundred small reads for schedulers, one read of the JIT list for the stubs of a JIT (1-3 ms).
  */
-XB_NODISCARD struct xb_error *xb_roots_hidden(struct xb_vm *vm, const struct xb_finder *f,
-					      enum xb_root_id id, struct xb_root *ret);
+XB_NODISCARD struct xb_error *xb_roots_hidden(struct xb_vm *vm, struct xb_finder *f, enum xb_root_id id,
+					      struct xb_root *ret);
 
 #endif

@@ -109,6 +109,18 @@ bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr)
 	return full >= 2 || xb_finder_word(f, addr) != 0;
 }
 
+bool xb_ranges_beside_index(struct xb_finder *f, xb_addr addr)
+{
+	const struct xb_layout *l = &xb_finder_vm(f)->layout;
+	xb_addr active, staging;
+
+	if (!l->has_konst[XB_K_CODE_INDEX_AFTER_RANGES])
+		return false;
+	active = xb_finder_half(f, addr + l->konst[XB_K_CODE_INDEX_AFTER_RANGES]);
+	staging = xb_finder_half(f, addr + l->konst[XB_K_CODE_INDEX_AFTER_RANGES] - 4);
+	return active <= 2 && staging <= 2 && active != staging;
+}
+
 /* { u32 version 1, u32 action 0…2, relevant entry, first entry } */
 xb_addr xb_jit_descriptor_points(struct xb_finder *f, xb_addr addr)
 {
