@@ -4,6 +4,7 @@
 #   ./build.sh         install what is missing (or say the line that does), configure, build
 #   ./build.sh demo    the same, then show every report on a small Erlang workload
 #   ./build.sh test    the same, then every test; ends with "N passed, N failed, N skipped"
+#   ./build.sh matrix [CELL…]   live tests against other releases: otp23 otp27 otp29 otp29sid (needs root)
 #   ./build.sh clean   remove the build directories
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -81,7 +82,12 @@ demo)
     ;;
 test)
     need "${build_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
-    exec tests/run-all.sh
+    # `test matrix' is both.
+    exec tests/run-all.sh host "${@:2}"
+    ;;
+matrix)
+    need "${build_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
+    exec tests/run-all.sh "$@"
     ;;
 clean)
     rm -rf build build-test

@@ -1,6 +1,9 @@
 #!/bin/bash
-# Every test: gcc with warnings as errors (unit, style), clang likewise (unit), gcc with sanitizers (unit), then the
-# live tests against the gcc build.  The last line is the total.
+# run-all.sh [host] [matrix [CELL…]]: without arguments, host.  The last line is the total.
+#
+#   host     gcc with warnings as errors (unit, style), clang likewise (unit), gcc with sanitizers (unit), then the live
+#            tests against the gcc build and the Erlang of this machine
+#   matrix   live tests against the VMs of other Debian releases, each in its own root (tests/roots), all or the named
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 work=build-test
@@ -46,20 +49,66 @@ suite() {
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
-# Takes minutes the first time, and rarely all processors: at the same time as the rest.  The live tests wait for it.
-nice tests/vm-builds/build-emu-debug.sh >"$work/vm-builds.log" 2>&1 &
-
-compile gcc gcc && { suite gcc unit; suite gcc style; }
-compile clang clang && suite clang unit
-ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-export ASAN_OPTIONS UBSAN_OPTIONS
-compile sanitize gcc -Db_sanitize=address,undefined && suite sanitize unit
-
-if [ -d "$work/gcc" ] && [ -x "$work/gcc/erlang-sample" ]; then
-    tests/run-live.sh "$work/gcc" "$work/live" || true
-    read -r p f s <"$work/live/totals"
+# live NAME WHERE [TEST…]: in $work/NAME.
+live() {
+    local name=$1 where=$2 p f s
+    shift 2
+    [ -x "$work/gcc/erlang-sample" ] || return
+    tests/run-live.sh "$work/gcc" "$work/$name" "$@" || true
+    read -r p f s <"$work/$name/totals"
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-    [ "$f" -eq 0 ] || failures+=("live tests, see above")
+    [ "$f" -eq 0 ] || failures+=("live tests$where, see above")
+}
+
+host() {
+    # Takes minutes the first time, and rarely all processors: at the same time as the rest.  The live tests wait.
+    nice tests/vm-builds/build-emu-debug.sh >"$work/vm-builds.log" 2>&1 &
+    compile gcc gcc && { suite gcc unit; suite gcc style; }
+    compile clang clang && suite clang unit
+    ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 sanitized
+    live live ""
+}
+
+sanitized() {
+    export ASAN_OPTIONS UBSAN_OPTIONS
+    compile sanitize gcc -Db_sanitize=address,undefined && suite sanitize unit
+}
+
+# What is asked of a VM of any release; native code has more to show, and shared native code to blame.
+any=(attach stacks mutation sample-split nostop codeload-sampling)
+native=("${any[@]}" perf-map storm)
+cells=(otp23 otp27 otp29 otp29sid)
+cache=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/extrospect}
+
+matrix() {
+    local cell name list tests
+    [ $# -gt 0 ] || set -- "${cells[@]}"
+    [ -x "$work/gcc/erlang-sample" ] || compile gcc gcc || return
+    for cell in "$@"; do
+        say "root $cell"
+        if ! tests/roots/make-roots.sh "$cell" >"$work/roots.log" 2>&1; then
+            tail -n 5 "$work/roots.log"
+            fail "root $cell"
+            continue
+        fi
+        list=("${native[@]}")
+        [ "$cell" != otp23 ] || list=("${any[@]}")
+        [ "$cell" != otp27 ] || list+=(blame)
+        tests=()
+        for name in "${list[@]}"; do tests+=("tests/live/$name.sh"); done
+        say "live tests in $cell"
+        VM_ERL=$cache/roots/$cell/erl VM_ROOT=$cache/roots/$cell/root live "$cell" " in $cell" "${tests[@]}"
+    done
+}
+
+[ $# -gt 0 ] || set -- host
+if [ "$1" = host ]; then
+    host
+    shift
+fi
+if [ "${1:-}" = matrix ]; then
+    shift
+    matrix "$@"
 fi
 
 for what in "${failures[@]}"; do

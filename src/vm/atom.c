@@ -74,17 +74,58 @@ struct pending {
 	xb_addr bytes; /* where the name is */
 };
 
-/*
- * Where the bytes of the name are.  A binary term (OTP 28+) is a boxed heap binary: thing word, size,
- * bytes; its pointer carries tag bits (2 boxed, and the literal tag).
- */
+/* What the name is behind: the bytes, or a binary term, whose pointer carries tag bits (2 boxed, and the literal tag). */
 static xb_addr name_address(const struct xb_vm *vm, const unsigned char *atom)
 {
 	const struct xb_layout *l = &vm->layout;
 
 	if (xb_layout_has(l, XB_F_Atom_bin))
-		return (xb_load64(atom, xb_layout_at(l, XB_F_Atom_bin)) & ~(uint64_t)7) + 16;
+		return xb_load64(atom, xb_layout_at(l, XB_F_Atom_bin)) & ~(uint64_t)7;
 	return xb_load64(atom, xb_layout_at(l, XB_F_Atom_name));
+}
+
+/*
+ * Where the bytes of a binary are: a heap binary is thing word, size, bytes; a longer one refers to them, and its address
+ * carries flags (ErlSubBits, erts/emulator/beam/erl_bits.h).  0 for anything else.
+ */
+static xb_addr binary_bytes(const struct xb_layout *l, xb_addr at, const unsigned char *words)
+{
+	enum { FLAGS = 3, SUBTAG_SHIFT = 2, SUBTAG_MASK = 0xf };
+	uint64_t subtag = xb_load64(words, 0) >> SUBTAG_SHIFT & SUBTAG_MASK;
+
+	if (subtag == l->konst[XB_K_SUBTAG_HEAP_BIN])
+		return at + 16;
+	if (l->has_konst[XB_K_SUBTAG_SUB_BITS] && subtag == l->konst[XB_K_SUBTAG_SUB_BITS])
+		return (xb_load64(words, 8) & ~(uint64_t)FLAGS) + xb_load64(words, 16) / 8;
+	return 0;
+}
+
+/* From the binaries of @todo to their bytes; returns how many are left. */
+static size_t resolve_binaries(struct xb_vm *vm, struct pending *todo, size_t n)
+{
+	enum { WORDS = 3 };
+	struct xb_io *io = calloc(n + 1, sizeof(*io));
+	uint64_t(*words)[WORDS] = calloc(n + 1, sizeof(*words));
+	struct xb_error *err = io == NULL || words == NULL ? xb_error_nomem() : NULL;
+	size_t kept = 0;
+
+	for (size_t i = 0; err == NULL && i < n; i++)
+		io[i] = (struct xb_io){ .addr = todo[i].bytes, .len = sizeof(*words), .buf = words[i] };
+	if (err == NULL)
+		err = xb_mem_gather(vm->mem, io, n);
+	for (size_t i = 0; err == NULL && i < n; i++) {
+		xb_addr at =
+			io[i].got < io[i].len ? 0 : binary_bytes(&vm->layout, io[i].addr, io[i].buf);
+
+		if (at == 0)
+			continue;
+		todo[kept] = todo[i];
+		todo[kept++].bytes = at;
+	}
+	xb_error_destroy(err);
+	free(io);
+	free(words);
+	return kept;
 }
 
 /* Read the Atom structures behind @ptrs; fills @todo for those that look like what they claim to be. */
@@ -180,7 +221,10 @@ static void load_segment(struct xb_vm *vm, uint32_t seg_no, struct segment *seg)
 	    xb_mem_try(vm->mem, addr, ptrs, SEG_BYTES) < SEG_BYTES)
 		goto out;
 	n = read_structs(vm, seg_no, ptrs, seg->had, todo);
-	read_names(vm, seg, todo, only_new(seg, todo, n));
+	n = only_new(seg, todo, n);
+	if (xb_layout_has(&vm->layout, XB_F_Atom_bin))
+		n = resolve_binaries(vm, todo, n);
+	read_names(vm, seg, todo, n);
 	while (seg->had < SEG_ATOMS && seg->text[seg->had].name != NULL)
 		seg->had++;
 out:

@@ -32,19 +32,20 @@ truth_rows() {
 #   B  all frames below the current function, to the root: the return address itself and its function
 truth_compare() {
 	truth_rows "$3" >"$3.rows" || return 1
-	awk -F '\t' '
+	# An interpreter's return address is that of the word behind the call.
+	LC_ALL=C awk -F '\t' -v back="$(jq 'if .target.flavor == "emu" then 8 else 1 end' "$3")" '
 	function differ(pid, what, ours, theirs) {
 		if (++differences <= 40)
 			printf "%s %s: %s: ours \"%s\", the VM \"%s\"\n", pid, names[pid], what, ours, theirs
 	}
-	# Addresses as the VM prints them, without leading zeros, one less: we look up inside the call.
+	# Addresses as the VM prints them, without leading zeros, back into the call: there we look them up.
 	function before(hex,    i, d, out, borrow) {
 		sub(/^0x0*/, "", hex)
-		borrow = 1
+		borrow = back
 		for (i = length(hex); i > 0; i--) {
 			d = index(digits, substr(hex, i, 1)) - 1 - borrow
 			borrow = d < 0
-			out = substr(digits, (borrow ? 15 : d) + 1, 1) out
+			out = substr(digits, (borrow ? d + 16 : d) + 1, 1) out
 		}
 		sub(/^0*/, "", out)
 		return out

@@ -13,6 +13,7 @@
 #
 # Environment:
 #   VM_ERL      the `erl' to run and to compile with      (default: erl)
+#   VM_ROOT     the directory that is `/' for VM_ERL, if that runs in a chroot
 #   VM_FLAGS    emulator flags for every VM, split at blanks
 #   VM_SRC      the directory of the programs             (default: found)
 #   VM_EBIN     the compiled programs; vm_compile sets it
@@ -69,12 +70,18 @@ vm__until() {
 	done
 }
 
+# vm_is_jit: whether VMs of this erl run native code.
+vm_is_jit() {
+	[ "$(vm__erl 'io:format("~p", [catch erlang:system_info(emu_flavor)])')" = jit ]
+}
+
 # vm_compile OUTDIR: compile what is older than its source, NIF included.
 vm_compile() {
 	vm__s=$(vm__src) || return 1
 	mkdir -p "$1" || return 1
 	VM_EBIN=$(cd "$1" && pwd) || return 1
-	vm__root=$(vm__erl 'io:format("~ts", [code:root_dir()])') ||
+	# Where the host has it: the C compiler is the host's, see tests/roots.
+	vm__root=${VM_ROOT:-}$(vm__erl 'io:format("~ts", [code:root_dir()])') ||
 		{ vm__fail "cannot run ${VM_ERL:-erl}"; return 1; }
 	# Beams of one release are of no use to another.
 	if [ "$(cat "$VM_EBIN/.root" 2>/dev/null)" != "$vm__root" ]; then
@@ -101,7 +108,7 @@ vm_compile() {
 		vm__b=$VM_EBIN/$(basename "$vm__f" .c).so
 		if [ ! -f "$vm__b" ] || [ -n "$(find "$vm__f" -newer "$vm__b")" ]; then
 			vm__inc=
-			for vm__d in "$vm__root/usr/include" "$vm__root"/erts-*/include /usr/include; do
+			for vm__d in "$vm__root/usr/include" "$vm__root"/erts-*/include "${VM_ROOT:-}/usr/include"; do
 				[ -f "$vm__d/erl_nif.h" ] && vm__inc=$vm__d && break
 			done
 			[ -n "$vm__inc" ] || { vm__fail "no erl_nif.h below $vm__root"; return 1; }

@@ -41,7 +41,7 @@ traced "blame" "$BUILD/erlang-sample" -d 1 --blame copy_struct "$VM_PID"
 traced "polling" "$BUILD/erlang-sample" -d 1 --backend poll "$VM_PID"
 traced "pstack" "$BUILD/erlang-sample" --pstack --idle "$VM_PID"
 traced "all stacks" "$BUILD/erlang-sample" --all "$VM_PID"
-traced "perf map" "$BUILD/erlang-write-perf-map" --output "$TMP/map" "$VM_PID"
+! vm_is_jit || traced "perf map" "$BUILD/erlang-write-perf-map" --output "$TMP/map" "$VM_PID"
 traced "inspect" "$BUILD/erlang-inspect" "$VM_PID" system
 : >"$TMP/end"
 wait "$watcher"

@@ -81,16 +81,31 @@ command -v "${VM_ERL:-erl}" >/dev/null || {
 }
 vm_compile "$TMP/vm" || exit 1
 
+if ! vm_is_jit; then
+	vm_start emu codeload || exit 1
+	check "target: interpreter" exits 5 "nothing to map" "$tool" "$VM_PID"
+	check "target: interpreter, no map" test ! -e "/tmp/perf-$VM_PID.map"
+	exit "$failed"
+fi
+
 # --- the VM's own map ---------------------------------------------------------------------------------------------
+release=$(vm__erl 'io:put_chars(erlang:system_info(otp_release))')
 vm_start own codeload +JPperf map || exit 1
 own=$VM_PID
 maps="$maps $own"
 
-# same_map [OPTION...]: every line the same, in the same order.
+# same_map [OPTION...]: every line the same, in the same order.  The VM's file is a log.  From OTP 26 on its list forgets
+# what was purged; then the lines more in the log are of modules that this test replaced or purged, and nothing else.
 same_map() {
 	"$tool" "$@" --output - "$own" >"$TMP/ours" || return 1
-	cmp "$TMP/ours" "/tmp/perf-$own.map" || return 1
-	[ "$(wc -l <"$TMP/ours")" -gt 10000 ]
+	[ "$(wc -l <"$TMP/ours")" -gt 10000 ] || return 1
+	case $release in
+	23 | 24 | 25) cmp "$TMP/ours" "/tmp/perf-$own.map" ;;
+	*)
+		diff "/tmp/perf-$own.map" "$TMP/ours" >"$TMP/diff"
+		! grep '^>' "$TMP/diff" && ! grep '^<' "$TMP/diff" | grep -v ' \$codeload_[a-z0-9_]*:'
+		;;
+	esac
 }
 check "own map: as started" same_map
 # The first module is not worth comparing again: the compiler comes with it.
@@ -244,7 +259,9 @@ check "target: gone" exits 4 "no such process" "$tool" "$sleeper"
 sleeper=
 # Debian's Erlang has no interpreter; tests/vm-builds makes one.
 emu=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/extrospect}/emu-plain/bin/erl
-if [ -x "$emu" ]; then
+if [ -n "${VM_ROOT:-}" ]; then
+	: # its programs are not compiled for that release
+elif [ -x "$emu" ]; then
 	VM_ERL=$emu vm_start emu codeload && {
 		emu=$VM_PID
 		check "target: interpreter" exits 5 "nothing to map" "$tool" "$emu"

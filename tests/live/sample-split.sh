@@ -61,11 +61,17 @@ whole() {
 
 vm_start split split functions || exit 1
 measure || exit 1
-among self split:hot_a/2 split:hot_b/2 split:hot_c/2 | near "by function: self"
-among total split:slice_a/2 split:slice_b/2 split:slice_c/2 | near "by function: with what they call"
+if vm_is_jit; then
+	among self split:hot_a/2 split:hot_b/2 split:hot_c/2 | near "by function: self"
+	among total split:slice_a/2 split:slice_b/2 split:slice_c/2 | near "by function: with what they call"
+	tap_is "work in Erlang code is exact: at least 90 % of the stacks" true \
+		"$(jq '.health.exact_percent >= 90' "$TMP/top.json")"
+else
+	# Callers are read after the sample, when another slice may run: they are marked, and not compared.
+	among total split:hot_a/2 split:hot_b/2 split:hot_c/2 | near "by function: what the interpreter works for"
+	tap_is "no stack of an interpreter is called exact" true "$(jq '.health.exact_percent == 0' "$TMP/top.json")"
+fi
 whole "by function"
-tap_is "work in Erlang code is exact: at least 90 % of the stacks" true \
-	"$(jq '.health.exact_percent >= 90' "$TMP/top.json")"
 tap_is "at least 99 % of the stacks reach their root" true "$(jq '.health.rooted_percent >= 99' "$TMP/top.json")"
 tap_is "health: unresolved is the row [unresolved]" \
 	"$(jq '[.rows[] | select(.name == "[unresolved]").self] | add // 0' "$TMP/top.json")" \
@@ -85,7 +91,7 @@ for by in function line module process scheduler cpu; do
 	whole "--by $by --top 1"
 done
 tap_is "--by line: lines of the workload's file" true "$(
-	sample -F 999 -d 1s --by line --top 1000000
+	sample -F 999 -d 1s --only-erlang --by line --top 1000000
 	jq '[.rows[] | select(.file == "split.erl") | select(.name == "split:hot_a/2") | .line >= 163 and .line <= 164]
 		| length > 0 and all' "$TMP/top.json"
 )"
@@ -104,7 +110,7 @@ tap_ok "as text: the shares add up to 100" awk '
 "$BUILD/erlang-sample" -F 999 -d 1s --folded "$VM_PID" >"$TMP/folded" 2>"$TMP/err"
 tap_ok "--folded: frames from the root, then a count" awk '
 	!/^[^ ].*;.* [0-9]+$/ { bad++ }
-	/^split_1;.*split:worker\/1;split:slice_a\/2;split:hot_a\/2 [0-9]+$/ { seen++ }
+	/^split_1;.*split:worker\/1;split:slice_a\/2;split:hot_a\/2(;process_main)? [0-9]+$/ { seen++ }
 	END { exit !(seen && !bad) }' "$TMP/folded"
 vm_stop split
 

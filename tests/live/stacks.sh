@@ -18,6 +18,8 @@ zoo() {
 	name=$1
 	shift
 	vm_start "$name" zoo 2000 "$@" || exit 1
+	# From OTP 28 on supervisors hibernate after a second without work.
+	sleep 1.5
 	# In this order: after the truth nothing in the VM moves.
 	vm_ask "$name" backtraces "$TMP/$name.backtraces" || exit 1
 	vm_ask "$name" truth "$TMP/$name.truth" || exit 1
@@ -102,7 +104,9 @@ tap_is "a process that is not there: exit code" 2 $?
 tap_ok "a process that is not there: a sentence" grep -q 'no process matches' "$TMP/err"
 vm_stop zoo
 
-zoo frame_pointers +JPperf true
-tap_is "the second VM has frame pointers" true "$(jq .target.frame_pointers "$TMP/frame_pointers.json")"
-vm_stop frame_pointers
+if vm_is_jit; then
+	zoo frame_pointers +JPperf true
+	tap_is "the second VM has frame pointers" true "$(jq .target.frame_pointers "$TMP/frame_pointers.json")"
+	vm_stop frame_pointers
+fi
 tap_done

@@ -199,7 +199,7 @@ return_names(Text) ->
 rewrite(Name) ->
     case get({name, Name}) of
         undefined ->
-            New = case erl_scan:string(unicode:characters_to_list(Name)) of
+            New = case erl_scan:string(characters(Name)) of
                 {ok, [{atom, _, M}, {':', _}, F, {'/', _}, {integer, _, A}], _} ->
                     mfa({M, function_name(F), A});
                 _ ->
@@ -210,6 +210,19 @@ rewrite(Name) ->
         Known ->
             Known
     end.
+
+%% The C printer of OTP 23 knows nothing of UTF-8: bytes 128 to 159 are octal.
+characters(Name) ->
+    case unicode:characters_to_list(Name) of
+        List when is_list(List) -> List;
+        _ -> unicode:characters_to_list(octal(Name))
+    end.
+
+octal(<<$\\, $2, B, C, Rest/binary>>) when B >= $0, B =< $3, C >= $0, C =< $7 ->
+    <<(128 + (B - $0) * 8 + C - $0), (octal(Rest))/binary>>;
+octal(<<$\\, C, Rest/binary>>) -> <<$\\, C, (octal(Rest))/binary>>;
+octal(<<C, Rest/binary>>) -> <<C, (octal(Rest))/binary>>;
+octal(<<>>) -> <<>>.
 
 %% The C printer does not quote reserved words.
 function_name({atom, _, F}) -> F;

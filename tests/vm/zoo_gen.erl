@@ -29,7 +29,7 @@ load_renamed(Module, Forms) ->
 %% Assembly code of a module named zoo_placeholder, and a module made of it:
 %% much faster than compiling the same under many names.
 assembly(Forms) ->
-    {_, _, _, _, _} = compile(zoo_placeholder, Forms, ['S']).
+    compile(zoo_placeholder, Forms, ['S']).
 
 assemble(Assembly, Module) ->
     forms(rename(Assembly, zoo_placeholder, Module), [from_asm]).

@@ -4,6 +4,7 @@
 %% very large function; functions at the very end of a module.
 -module(zoo_names).
 -export([shapes/0]).
+-compile({no_auto_import, [registered/0]}).
 
 -define(A, 1).
 

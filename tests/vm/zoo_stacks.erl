@@ -5,6 +5,7 @@
 %% repetitions of a return address, so body/1 at any depth shows one frame of
 %% itself, while even/1 and odd/1, and the three sites of three/1, show all.
 -module(zoo_stacks).
+-compile(nowarn_deprecated_catch).
 -export([shapes/0]).
 -export([body/1, even/1, odd/1, three/1, tail/1, thrice/2, apply_chain/2, start_args/3,
          nested_try/1, nested_catch/1, in_after/0, in_catch_clause/0, local_tail/1]).

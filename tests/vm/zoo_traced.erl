@@ -11,6 +11,7 @@
 %% current_stacktrace shows neither. The tracer is one process that throws all
 %% messages away; it is at rest once the traced processes are parked.
 -module(zoo_traced).
+-compile(nowarn_deprecated_catch).
 -export([shapes/0, tracer/0]).
 -export([first/1, second/1, third/1, last/1, counted/1, risky/1, parked/1]).
 
