@@ -74,9 +74,9 @@ sanitized() {
     compile sanitize gcc -Db_sanitize=address,undefined && suite sanitize unit
 }
 
-# What is asked of a VM of any release; native code has more to show, and shared native code to blame.
+# What is asked of a VM of any release; native code has more to show.
 any=(attach stacks mutation sample-split nostop codeload-sampling)
-native=("${any[@]}" perf-map storm)
+native=("${any[@]}" perf-map storm blame)
 cells=(otp23 otp27 otp29 otp29sid)
 cache=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/extrospect}
 
@@ -93,7 +93,6 @@ matrix() {
         fi
         list=("${native[@]}")
         [ "$cell" != otp23 ] || list=("${any[@]}")
-        [ "$cell" != otp27 ] || list+=(blame)
         tests=()
         for name in "${list[@]}"; do tests+=("tests/live/$name.sh"); done
         say "live tests in $cell"

@@ -133,6 +133,14 @@ static struct xb_error *print(struct sample_ctx *c)
 	struct xb_blame b;
 
 	XB_TRY(xb_blame_make(c->profile, blamed(c), &run->arena, &b));
+	/* "In none of the samples" would be a lie where it could not have been recognised. */
+	if (b.matched == 0 && !xb_blame_has_name(c->session, blamed(c)))
+		return xb_error_advise(
+			xb_errorf(
+				XB_ERR_NO_SYMBOL,
+				"no function of this VM has a name that %s means: it is stripped, and exports none of them, or there is none",
+				blamed(c)),
+			"install the debug symbols of this build; --blame list shows what can be told without");
 	xb_report_init(&report, "extrospect.sample.blame", 1, &run->arena);
 	sample_target_facts(&report, c->session);
 	state_matches(&report, run, &b, blamed(c));
@@ -176,6 +184,7 @@ static struct xb_error *print_list(struct sample_ctx *c)
 	struct xb_report report;
 	struct xb_table table;
 	struct xb_blame b;
+	static const char hidden[] = "cannot be told: no function of it has a name in this VM";
 	bool ok = true;
 
 	XB_TRY(xb_blame_list(c->profile, &run->arena, &b));
@@ -185,13 +194,14 @@ static struct xb_error *print_list(struct sample_ctx *c)
 	xb_table_init(&table, list_columns, XB_ARRAY_LEN(list_columns), &run->arena);
 	for (const struct xb_blame_family *f = xb_blame_families(); ok && f->name != NULL; f++) {
 		struct xb_blame one;
+		bool known = xb_blame_has_name(c->session, f->name);
 
 		XB_TRY(xb_blame_make(c->profile, f->name, &run->arena, &one));
 		ok = xb_table_add(&table, (const struct xb_cell[]){
 						  xb_cell_uint(one.matched),
 						  xb_cell_real(percent(one.matched, one.samples)),
 						  xb_cell_text(f->name), xb_cell_text("(family)"),
-						  xb_cell_text(f->about) });
+						  xb_cell_text(!known ? hidden : f->about) });
 	}
 	for (size_t i = 0; ok && i < b.n_names && i < c->opts->top; i++) {
 		const struct xb_blame_family *f = family_of(b.names[i]);

@@ -56,6 +56,13 @@ XB_NODISCARD struct xb_error *xb_blame_make(const struct xb_profile *p, const ch
 XB_NODISCARD struct xb_error *xb_blame_list(const struct xb_profile *p, struct xb_arena *arena,
 					    struct xb_blame *ret);
 
+/**
+ * Whether some function of the target's executable or libraries has a name that @what means.  Without one no sample can
+ * ever match, and none that did not says anything.  True for places ("beam.smp+0x203470") and for shared fragments.
+ * Cost: the symbol tables of all images when none has it; some milliseconds each.
+ */
+bool xb_blame_has_name(struct xb_session *s, const char *what);
+
 /** Whether the native function @name belongs to @what. */
 bool xb_blame_matches(const char *what, const char *name);
 

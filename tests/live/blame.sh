@@ -25,6 +25,30 @@ line() {
 	grep -n "$1" "$SRC/tests/vm/blame.erl" | cut -d : -f 1
 }
 
+# From OTP 29 on a stripped VM hides the names of its C functions: then it has to say so, and what it can still tell.
+hidden() {
+	vm_start blame blame 2 1 || exit 1
+	exe=$(readlink "/proc/$VM_PID/exe")
+	if readelf --dyn-syms -W "${VM_ROOT:+/proc/$VM_PID/root}${exe#"${VM_ROOT:-}"}" | grep -q ' copy_struct'; then
+		vm_stop blame
+		return 1
+	fi
+	blame copy_struct -F 999 -d 1s
+	tap_is "hidden names: exit code" 5 $?
+	tap_ok "hidden names: one sentence" grep -q "no function of this VM has a name that copy_struct means" "$TMP/err"
+	blame list -F 999 -d 1s
+	tap_is "hidden names: the list says what cannot be told, and what can" "cannot be told true" "$(jq -r '
+		[.rows[] | select(.name == "copy_struct").about][0][:14] as $a
+		| "\($a) \([.rows[] | select(.name == "alloc").about][0] | test("allocators"))"' "$TMP/blame.json")"
+	blame alloc -F 999 -d 2s
+	tap_is "hidden names: functions of libraries have theirs" 0 $?
+	vm_stop blame
+}
+if hidden; then
+	tap_done
+	exit
+fi
+
 # run NAME SENDS INSERTS: "samples sending, samples inserting, words sent, words inserted" in $TMP/NAME.
 run() {
 	name=$1

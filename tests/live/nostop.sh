@@ -37,7 +37,7 @@ traced() {
 watch_target >"$TMP/seen" &
 watcher=$!
 traced "sampling" "$BUILD/erlang-sample" -d 1 "$VM_PID"
-traced "blame" "$BUILD/erlang-sample" -d 1 --blame copy_struct "$VM_PID"
+traced "blame" "$BUILD/erlang-sample" -d 1 --blame alloc "$VM_PID"
 traced "polling" "$BUILD/erlang-sample" -d 1 --backend poll "$VM_PID"
 traced "pstack" "$BUILD/erlang-sample" --pstack --idle "$VM_PID"
 traced "all stacks" "$BUILD/erlang-sample" --all "$VM_PID"

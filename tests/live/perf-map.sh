@@ -94,8 +94,8 @@ vm_start own codeload +JPperf map || exit 1
 own=$VM_PID
 maps="$maps $own"
 
-# same_map [OPTION...]: every line the same, in the same order.  The VM's file is a log.  From OTP 26 on its list forgets
-# what was purged; then the lines more in the log are of modules that this test replaced or purged, and nothing else.
+# same_map [OPTION...]: every line the same, in the same order.  The VM's file is a log.  From OTP 26 on its list
+# forgets what was purged; then the log's other lines are of modules that this test replaced or purged, of no others.
 same_map() {
 	"$tool" "$@" --output - "$own" >"$TMP/ours" || return 1
 	[ "$(wc -l <"$TMP/ours")" -gt 10000 ] || return 1
