@@ -75,7 +75,7 @@ sanitized() {
 }
 
 # What is asked of a VM of any release; native code has more to show.
-any=(attach stacks mutation sample-split nostop codeload-sampling)
+any=(attach list stacks mutation sample-split nostop codeload-sampling)
 native=("${any[@]}" perf-map storm blame)
 cells=(otp23 otp27 otp29 otp29sid)
 cache=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/extrospect}

@@ -2,6 +2,7 @@
 #include "cli/tool.h"
 #include "out/report.h"
 #include "tools/attach.h"
+#include "tools/inspect_list.h"
 #include "tools/inspect_opts.h"
 #include "tools/inspect_system.h"
 
@@ -67,6 +68,8 @@ static struct xb_error *run_inspect(struct xb_tool_run *run)
 	struct xb_system system;
 	struct xb_table rows;
 
+	if (o->list)
+		return inspect_list(run, o->output);
 	XB_TRY(tool_attach(run, &o->target_opts, &o->target, NULL, &s));
 	attached = now_ns();
 	XB_TRY(xb_session_explain(s, xb_system_gather(s, &run->arena, &system)));

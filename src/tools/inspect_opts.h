@@ -13,6 +13,7 @@ enum inspect_topic {
 struct inspect_opts {
 	struct xb_target_opts target_opts;
 	const char *output;
+	bool list;
 
 	/* Derived by the check. */
 	struct xb_target target;

@@ -100,12 +100,16 @@ tap_ok "--blame list: the family and its members were met" jq -e '
 	[.rows[] | select(.samples > 0) | {(.name): (.family // "none")}] | add
 	| .copy_struct == "(family)" and .copy_struct_x == "copy_struct" and .size_object_x == "copy_struct"
 	  and .erts_schedule == "none"' "$TMP/blame.json"
-blame no_such_function -F 99 -d 1s
+blame enif_raise_exception -F 99 -d 1s
 tap_is "a function that was not met: exit code" 0 $?
 tap_is "a function that was not met: no rows" 0 "$(jq '.rows | length' "$TMP/blame.json")"
-"$BUILD/erlang-sample" --blame no_such_function -F 99 -d 1s "$VM_PID" >"$TMP/text" 2>"$TMP/err"
+"$BUILD/erlang-sample" --blame enif_raise_exception -F 99 -d 1s "$VM_PID" >"$TMP/text" 2>"$TMP/err"
 tap_ok "a function that was not met: a sentence" \
-	grep -q 'no_such_function was in none of [0-9]* samples; --blame list shows' "$TMP/err"
+	grep -q 'enif_raise_exception was in none of [0-9]* samples; --blame list shows' "$TMP/err"
+blame no_such_function -F 99 -d 1s
+tap_is "a function that is not there: exit code" 5 $?
+tap_ok "a function that is not there: a sentence" \
+	grep -q 'no function of this VM has a name that no_such_function means' "$TMP/err"
 "$BUILD/erlang-sample" --blame 'a b(' "$VM_PID" >"$TMP/text" 2>"$TMP/err"
 tap_is "what cannot be a function is a usage error" 2 $?
 "$BUILD/erlang-sample" --blame copy_struct -F 999 -d 1s "$VM_PID" >"$TMP/text" 2>"$TMP/err"
