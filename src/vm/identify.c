@@ -44,18 +44,36 @@ static void build_id_text(const struct xb_image *image, struct xb_identity *id)
 		(void)snprintf(id->build_id + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* The first banner in @len bytes at @at; other texts start like it ("Erlang/OTP 25 compiler"). */
-static bool search(const unsigned char *at, size_t len, struct xb_identity *id)
+/*
+ * The first banner in @len bytes at @at that begins within the first @begins; other texts start like it ("Erlang/OTP 25
+ * compiler").
+ */
+static bool search(const unsigned char *at, size_t len, size_t begins, struct xb_identity *id)
 {
-	const unsigned char *hit;
+	const unsigned char *hit, *end = at + begins;
 
-	while ((hit = memmem(at, len, banner_start, sizeof(banner_start) - 1)) != NULL) {
+	while ((hit = memmem(at, len, banner_start, sizeof(banner_start) - 1)) != NULL && hit < end) {
 		len -= (size_t)(hit - at);
 		at = hit;
 		if (parse_banner((const char *)at, len, id))
 			return true;
 		at++;
 		len--;
+	}
+	return false;
+}
+
+/* In pieces, as what is read of a file to find it costs more than the finding. */
+static bool search_segment(struct xb_image *image, const struct xb_segment *seg, struct xb_identity *id)
+{
+	enum { PIECE = 256 << 10, OVERLAP = sizeof(id->banner) };
+
+	for (uint64_t at = 0; at < seg->filesz; at += PIECE) {
+		size_t len = (size_t)XB_MIN(seg->filesz - at, (uint64_t)PIECE + OVERLAP);
+		const unsigned char *bytes = xb_image_bytes(image, seg->vaddr + at, len);
+
+		if (bytes != NULL && search(bytes, len, PIECE, id))
+			return true;
 	}
 	return false;
 }
@@ -69,11 +87,14 @@ struct xb_error *xb_identify(struct xb_image *image, struct xb_identity *ret)
 
 	build_id_text(image, &id);
 	seg = xb_image_segments(image, &n);
+	/* It is a constant, and constants follow the code; in front of it are headers and symbols. */
+	for (size_t i = n; i > 0 && !found; i--) {
+		if ((seg[i - 1].flags & (PF_X | PF_W)) == 0)
+			found = search_segment(image, &seg[i - 1], &id);
+	}
 	for (size_t i = 0; i < n && !found; i++) {
-		const unsigned char *bytes =
-			seg[i].flags & PF_X ? NULL : xb_image_bytes(image, seg[i].vaddr, seg[i].filesz);
-
-		found = bytes != NULL && search(bytes, seg[i].filesz, &id);
+		if ((seg[i].flags & PF_X) == 0)
+			found = search_segment(image, &seg[i], &id);
 	}
 	if (!found)
 		return xb_errorf(XB_ERR_NOT_BEAM,

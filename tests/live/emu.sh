@@ -144,6 +144,10 @@ for build in emu-plain emu-vartrack; do
 		"$(jq -r '.health.c_p_refuted' "$TMP/top.json" | sed -n 's/.*DWARF \([0-9]*\) of \([0-9]*\).*/\1 \2/p' |
 			awk '{ p = 100 * $1 / $2 } END { print p + 0 }')"
 	if [ $build = emu-plain ]; then
+		"$BUILD/erlang-write-perf-map" --output "$TMP/map" "$VM_PID" >"$TMP/said" 2>&1
+		tap_is "an interpreter has no code to map: exit code" 5 $?
+		tap_ok "an interpreter has no code to map: says so, writes nothing" \
+			sh -c 'grep -q "nothing to map" "$1" && [ ! -e "$2" ]' - "$TMP/said" "$TMP/map"
 		# Wrong registers: found out and named, and the other sources still give the right answer.
 		for wrong in c_p=r14 E=r10 E=r15 I=r12; do
 			sample -d 3s "--force-${wrong%=*}-register=${wrong#*=}"

@@ -257,20 +257,6 @@ kill "$sleeper"
 wait "$sleeper" 2>/dev/null
 check "target: gone" exits 4 "no such process" "$tool" "$sleeper"
 sleeper=
-# Debian's Erlang has no interpreter; tests/vm-builds makes one.
-emu=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/extrospect}/emu-plain/bin/erl
-if [ -n "${VM_ROOT:-}" ]; then
-	: # its programs are not compiled for that release
-elif [ -x "$emu" ]; then
-	VM_ERL=$emu vm_start emu codeload && {
-		emu=$VM_PID
-		check "target: interpreter" exits 5 "nothing to map" "$tool" "$emu"
-		check "target: interpreter, no map" test ! -e "/tmp/perf-$emu.map"
-		vm_stop emu
-	}
-else
-	skip "target: interpreter" "no interpreter built (tests/vm-builds/build-emu-debug.sh)"
-fi
 
 # --- watch --------------------------------------------------------------------------------------------------------
 "$tool" --watch --interval 20ms "$plain" 2>"$TMP/watch" &
