@@ -39,6 +39,7 @@ struct mixed_item {
 	xb_addr read_from;                /* where they are in the target */
 	const struct mixed_item *same_as; /* the item of this round whose words they are, else NULL */
 	bool read;                        /* those words are the stack */
+	bool whole;                       /* and its first frame is among them */
 	bool judge_c_p, judge_E;          /* a forced register said so: see whether it is right */
 };
 
@@ -148,7 +149,7 @@ XB_NODISCARD struct xb_error *xb_mixer_read_round(struct xb_mixer *m, enum mixed
 						  xb_addr *current);
 
 /** Whether nothing of the item's stack is left to be read. */
-bool xb_mixer_is_whole(const struct xb_mixer *m, const struct mixed_item *it);
+bool xb_mixer_is_whole(const struct mixed_item *it);
 
 /** Read all processes and stacks that the items of this batch still need, and finish their frames. */
 XB_NODISCARD struct xb_error *xb_mixer_read_later(struct xb_mixer *m);

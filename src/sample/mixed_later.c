@@ -147,7 +147,7 @@ static struct xb_error *read_moved(struct xb_mixer *m)
 		for (size_t i = 0; i < m->items.len; i++) {
 			const struct mixed_item *it = &m->items.data[i];
 
-			if (it->proc == UINT32_MAX || xb_mixer_is_whole(m, it))
+			if (it->proc == UINT32_MAX || xb_mixer_is_whole(it))
 				continue;
 			m->procs.data[it->proc].stale = true;
 			any = true;

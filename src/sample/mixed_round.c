@@ -46,10 +46,9 @@ static bool has_root(const struct xb_mixer *m, const uint64_t *words, size_t n)
 	return false;
 }
 
-bool xb_mixer_is_whole(const struct xb_mixer *m, const struct mixed_item *it)
+bool xb_mixer_is_whole(const struct mixed_item *it)
 {
-	return it->want == MIXED_DONE ||
-	       (it->read && has_root(m, m->words.data + it->words_at, it->n_words));
+	return it->want == MIXED_DONE || it->whole;
 }
 
 /* Decide what to read of @it; 0 for nothing. */
@@ -59,7 +58,7 @@ static size_t plan(struct xb_mixer *m, const struct mixed_item *it, size_t total
 	size_t limit = round == MIXED_ROUND_FIRST ? FIRST_BYTES : MAX_BYTES, bytes;
 	xb_addr to;
 
-	if (xb_mixer_is_whole(m, it) || (round == MIXED_ROUND_LONGER && !it->read) ||
+	if (xb_mixer_is_whole(it) || (round == MIXED_ROUND_LONGER && !it->read) ||
 	    !locate(m, it, from, &to))
 		return 0;
 	bytes = (size_t)XB_MIN(to - *from, (uint64_t)limit);
@@ -146,8 +145,8 @@ static void take_all(struct xb_mixer *m, const struct io_list *io, const struct 
 
 		/* Short is enough when the first frame is there. */
 		it->n_words = io->data[k].got / 8;
-		it->read = io->data[k].got == io->data[k].len ||
-			   has_root(m, m->words.data + it->words_at, it->n_words);
+		it->whole = has_root(m, m->words.data + it->words_at, it->n_words);
+		it->read = it->whole || io->data[k].got == io->data[k].len;
 	}
 	for (size_t i = 0; i < m->items.len; i++) {
 		struct mixed_item *it = &m->items.data[i];
@@ -155,6 +154,7 @@ static void take_all(struct xb_mixer *m, const struct io_list *io, const struct 
 		if (it->same_as != NULL) {
 			it->n_words = it->same_as->n_words;
 			it->read = it->same_as->read;
+			it->whole = it->same_as->whole;
 		}
 	}
 }
