@@ -1,7 +1,9 @@
 #!/bin/sh
 # What sampling costs the target: units of mixed work with and without, in pairs of short slots.
 #
-#	bench/overhead.sh [CASE...]		cases: 99 999 10000 all pstack; PAIRS=30 SLOT=1 (seconds)
+#	bench/overhead.sh [CASE...]		cases: none 99 999 10000 all pstack; PAIRS=30 SLOT=1 (seconds)
+#
+# "none" is a tool that only sleeps: what it seems to cost is the error of the method on this machine.
 #
 # Two losses are printed for each case, as median and quartiles of the pairs:
 #   by wall time   units per second with us, against without: what a user would see, and all the noise of the machine
@@ -34,6 +36,7 @@ slot() {
 	tool=
 	case $1 in
 	off) ;;
+	none) sleep 3600 & tool=$! ;;
 	all) (forever --all) & tool=$! ;;
 	pstack) (forever --pstack) & tool=$! ;;
 	*) "$SAMPLE" -q -F "$1" -d 1h "$pid" >/dev/null 2>&1 & tool=$! ;;
@@ -54,7 +57,7 @@ slot() {
 
 echo "percent lost, median (quartiles) of $PAIRS pairs of $SLOT s; own CPU in percent of one CPU"
 printf '%-10s %7s  %-26s %-26s %s\n' case target 'by wall time' 'by CPU time' 'own CPU'
-for how in "${@:-99 999 10000 all pstack}"; do
+for how in "${@:-none 99 999 10000 all pstack}"; do
 	for kind in $how; do
 		: >"$SCRATCH/pairs"
 		i=0

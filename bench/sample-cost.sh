@@ -1,15 +1,15 @@
 #!/bin/sh
 # Our own CPU time per sample: drain, unwind C and Erlang, read what is missing, count, name.
 #
-#	bench/sample-cost.sh			REPEAT=5 runs of SECONDS_EACH=4 for each workload and rate
+#	bench/sample-cost.sh			REPEAT=3 runs of SECONDS_EACH=10 for each workload and rate
 #
 # The time is that of the whole run from the first sample to the finished profile, divided by its samples, so what is
 # paid once (rows of a library, names) is in it.
 # shellcheck source=bench/lib.sh
 . "$(dirname "$0")/lib.sh"
 bench_begin jq
-REPEAT=${REPEAT:-5}
-SECONDS_EACH=${SECONDS_EACH:-4}
+REPEAT=${REPEAT:-3}
+SECONDS_EACH=${SECONDS_EACH:-10}
 workers=$(nproc)
 
 echo "microseconds of own CPU per sample, median (quartiles) of $REPEAT runs; target < 10"
