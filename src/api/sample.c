@@ -73,7 +73,7 @@ static struct xb_error *collect(struct sampling *k)
 	const struct xb_collect_opts co = {
 		.duration_ns = o->duration_ns,
 		.drain_ms = 10,
-		.drain_most_ms = 20,
+		.drain_most_ms = 30,
 		.interrupted = o->stop,
 		.arg = o->stop_arg,
 	};

@@ -29,7 +29,7 @@ static int forced(unsigned choice)
  * are expected each of them wakes us, and nothing else does; a look costs as much as a hundred microseconds of a CPU,
  * so where there are many that would cost the target more than it brings.
  */
-enum { DRAIN_MS = 10, DRAIN_MOST_MS = 20, WAKE_MS = 100, FEW_PER_SECOND = 50 };
+enum { DRAIN_MS = 10, DRAIN_MOST_MS = 30, WAKE_MS = 100, FEW_PER_SECOND = 50 };
 
 static bool wakes_each(const struct sample_ctx *c, uint64_t period_ns)
 {

@@ -9,6 +9,7 @@ struct run {
 	const struct xb_collect_opts *opts;
 	struct xb_collect_result *out;
 	bool maps_stale;
+	uint64_t code_changes, changed_ns; /* as last seen, and when that was */
 };
 
 static uint64_t now_ns(clockid_t clock)
@@ -72,13 +73,20 @@ static struct xb_error *drain(struct run *r, struct xb_source *source)
 
 /*
  * A look at the rings costs as much as some ten samples, because all it touches has left the caches: with fewer than FEW
- * in the shorter time, wait the longer one.
+ * in the shorter time, wait the longer one.  While code is being loaded, do not: samples of the time between two looks
+ * may be from before or after a change, and what differs in them has no name.
  */
-static int pace(const struct run *r, uint64_t got, uint64_t waited_ns)
+static int pace(struct run *r, uint64_t now, uint64_t got, uint64_t waited_ns)
 {
-	enum { FEW = 40 };
+	enum { FEW = 40, SETTLED_NS = 1000000000 };
 	uint64_t shorter = (uint64_t)r->opts->drain_ms * 1000000;
 
+	if (r->code_changes != r->p->code_changes) {
+		r->code_changes = r->p->code_changes;
+		r->changed_ns = now;
+	}
+	if (r->changed_ns != 0 && now - r->changed_ns < SETTLED_NS)
+		return r->opts->drain_ms;
 	return r->opts->drain_most_ms > r->opts->drain_ms && got * shorter < FEW * waited_ns
 		       ? r->opts->drain_most_ms
 		       : r->opts->drain_ms;
@@ -90,7 +98,7 @@ static struct xb_error *loop(struct run *r, struct xb_source *source, uint64_t s
 
 	while (!r->out->target_gone && !r->out->interrupted && !r->out->satisfied) {
 		uint64_t now = now_ns(CLOCK_MONOTONIC), elapsed = now - start, left;
-		int wait_ms = pace(r, r->p->samples - counted, now - last);
+		int wait_ms = pace(r, now, r->p->samples - counted, now - last);
 		unsigned why = 0;
 
 		if (elapsed >= r->opts->duration_ns)
