@@ -1,8 +1,8 @@
 #!/bin/sh
-# All measurements, one table after the other; about ten minutes.
+# All measurements, one table after the other; about twenty minutes.
 set -eu
 cd "$(dirname "$0")"
-for script in cold-start sample-cost overhead memory compare-perf; do
+for script in cold-start sample-cost loss overhead memory compare-perf; do
 	"./$script.sh" || [ $? -eq 77 ]
 	echo
 done
