@@ -49,6 +49,14 @@ static void list_known(struct xb_str *s)
 
 static struct xb_error *unknown_options(unsigned release, uint64_t size, const struct xb_layout *other)
 {
+	/* Without symbols nothing says how large it is: only that no table for such structures was found. */
+	if (size == 0)
+		return xb_error_advise(
+			xb_errorf(
+				XB_ERR_NO_LAYOUT,
+				"this OTP %u VM has no process table that table %s fits (structures of %llu bytes): it was built with other options, and shows no symbols",
+				release, other->name, (unsigned long long)other->size[XB_S_Process]),
+			"install the debug information of this build, the layout is then read from it");
 	return xb_error_advise(
 		xb_errorf(
 			XB_ERR_NO_LAYOUT,

@@ -130,3 +130,21 @@ const struct xb_mem_stats *xb_mem_stats(const struct xb_mem *mem)
 {
 	return &mem->stats;
 }
+
+struct xb_error *xb_mem_words(struct xb_mem *mem, const xb_addr *at, size_t n, uint64_t *ret)
+{
+	struct xb_io *io = calloc(n + 1, sizeof(*io));
+	struct xb_error *err;
+
+	if (io == NULL)
+		return xb_error_nomem();
+	for (size_t i = 0; i < n; i++)
+		io[i] = (struct xb_io){ .addr = at[i], .len = 8, .buf = &ret[i] };
+	err = xb_mem_readv(mem, io, n);
+	for (size_t i = 0; err == NULL && i < n; i++) {
+		if (io[i].got < 8)
+			ret[i] = 0;
+	}
+	free(io);
+	return err;
+}

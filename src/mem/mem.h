@@ -84,4 +84,11 @@ static inline void xb_mem_cleanup(struct xb_mem **mem)
 /** A running process through process_vm_readv(): never stopped, attached to or written.  mem/live.c */
 XB_NODISCARD struct xb_error *xb_mem_live(pid_t pid, struct xb_mem **ret);
 
+/**
+ * The 8-byte words at @n places, 0 where one cannot be read.
+ * @return NULL, NOMEM, GONE, PERM.  Cost: one batched read.
+ */
+XB_NODISCARD struct xb_error *xb_mem_words(struct xb_mem *mem, const xb_addr *at, size_t n,
+					   uint64_t *ret);
+
 #endif

@@ -6,31 +6,13 @@
 
 #include <stdlib.h>
 
-enum { AGAIN = 8, POINTER_FLAGS = 7 };
+enum { AGAIN = 8 };
 
 /* Run queue of every scheduler, and the scheduler that queue names. */
 struct links {
 	struct xb_scheds s;
 	xb_addr *queue, *back; /* s.n each, without flag bits; 0: unreadable */
 };
-
-static struct xb_error *read_words(struct xb_vm *vm, const xb_addr *at, size_t n, uint64_t *ret)
-{
-	struct xb_io *io = calloc(n + 1, sizeof(*io));
-	struct xb_error *err;
-
-	if (io == NULL)
-		return xb_error_nomem();
-	for (size_t i = 0; i < n; i++)
-		io[i] = (struct xb_io){ .addr = at[i], .len = 8, .buf = &ret[i] };
-	err = xb_mem_readv(vm->mem, io, n);
-	for (size_t i = 0; err == NULL && i < n; i++) {
-		if (io[i].got < 8)
-			ret[i] = 0;
-	}
-	free(io);
-	return err;
-}
 
 static struct xb_error *read_links(struct xb_vm *vm, struct xb_arena *arena, struct links *ret)
 {
@@ -46,12 +28,12 @@ static struct xb_error *read_links(struct xb_vm *vm, struct xb_arena *arena, str
 		return xb_error_nomem();
 	for (size_t i = 0; i < k.s.n; i++)
 		at[i] = k.s.list[i].addr + xb_layout_at(l, XB_F_ErtsSchedulerData_run_queue);
-	XB_TRY(read_words(vm, at, k.s.n, k.queue));
+	XB_TRY(xb_mem_words(vm->mem, at, k.s.n, k.queue));
 	for (size_t i = 0; i < k.s.n; i++) {
-		k.queue[i] &= ~(xb_addr)POINTER_FLAGS;
+		k.queue[i] &= ~(xb_addr)XB_SCHED_QUEUE_FLAGS;
 		at[i] = k.queue[i] + xb_layout_at(l, XB_F_ErtsRunQueue_scheduler);
 	}
-	XB_TRY(read_words(vm, at, k.s.n, k.back));
+	XB_TRY(xb_mem_words(vm->mem, at, k.s.n, k.back));
 	*ret = k;
 	return NULL;
 }
@@ -99,7 +81,7 @@ struct xb_error *xb_check_sched_thread(struct xb_check_ctx *c, struct xb_check_r
 		return xb_error_nomem();
 	for (size_t i = 0; i < s.n; i++)
 		at[i] = s.list[i].pthread;
-	XB_TRY(read_words(c->vm, at, s.n, self));
+	XB_TRY(xb_mem_words(c->vm->mem, at, s.n, self));
 	for (size_t i = 0; i < s.n; i++, r->tested++)
 		r->failed += at[i] == 0 || self[i] != at[i];
 	return NULL;
@@ -132,7 +114,7 @@ struct xb_error *xb_check_sched_links(struct xb_check_ctx *c, struct xb_check_re
 		data[i] = k.s.list[i].addr;
 	for (size_t i = 0; i < c->n; i++) {
 		const struct xb_rec *p = &c->subject[i].rec;
-		xb_addr queue = xb_rec_get(p, XB_F_Process_run_queue) & ~(xb_addr)POINTER_FLAGS;
+		xb_addr queue = xb_rec_get(p, XB_F_Process_run_queue) & ~(xb_addr)XB_SCHED_QUEUE_FLAGS;
 		xb_addr sched = xb_rec_get(p, XB_F_Process_scheduler_data);
 
 		if (p->len == 0)

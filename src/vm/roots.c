@@ -284,6 +284,7 @@ struct xb_error *xb_roots_read(struct xb_vm *vm)
 
 struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm_source *source)
 {
+	struct xb_hidden_roots hidden = { 0 };
 	struct xb_error *err;
 	struct xb_finder *f;
 
@@ -295,8 +296,8 @@ struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm_source *sour
 		err = find_one(f, source, (enum xb_root_id)id, &vm->roots.at[id]);
 		if (err == NULL && vm->roots.at[id].addr == 0)
 			err = xb_error_wrap(
-				xb_roots_hidden(vm, f, (enum xb_root_id)id, &vm->roots.at[id]), "%s",
-				specs[id].name);
+				xb_roots_hidden(vm, f, &hidden, (enum xb_root_id)id, &vm->roots.at[id]),
+				"%s", specs[id].name);
 		if (err == NULL && vm->roots.at[id].addr == 0 && specs[id].need) {
 			const struct xb_symbol *none;
 

@@ -7,12 +7,15 @@
 #include <string.h>
 
 enum {
-	CACHE_LINE = 64,  /* ErtsAlignedSchedulerData is padded to it */
 	HEAD_BYTES = 512, /* every field asked for lies in front of this */
 	DESCRIPTOR_BYTES =
 		2048, /* of glibc's and musl's struct pthread, in front of which the tid lies */
-	MAX_SCHEDULERS = 1024, /* ERTS_MAX_NO_OF_SCHEDULERS */
 };
+
+uint64_t xb_sched_stride(const struct xb_vm *vm)
+{
+	return xb_align_up(vm->layout.size[XB_S_ErtsSchedulerData], XB_SCHED_ALIGN);
+}
 
 const char *xb_sched_kind_name(enum xb_sched_kind kind)
 {
@@ -41,8 +44,8 @@ static struct xb_sched decode(const struct xb_layout *l, xb_addr addr, const uns
 static struct xb_error *read_kind(struct xb_vm *vm, enum xb_root_id array, enum xb_root_id count,
 				  struct xb_sched *out, size_t *n_ret)
 {
-	uint64_t stride = xb_align_up(vm->layout.size[XB_S_ErtsSchedulerData], CACHE_LINE);
-	size_t n = XB_MIN(vm->roots.value[count], (uint64_t)MAX_SCHEDULERS);
+	uint64_t stride = xb_sched_stride(vm);
+	size_t n = XB_MIN(vm->roots.value[count], (uint64_t)XB_SCHED_MAX);
 	xb_addr base = vm->roots.value[array];
 	unsigned char *heads = malloc(n * HEAD_BYTES + 1);
 	struct xb_io *io = calloc(n + 1, sizeof(*io));
@@ -70,7 +73,7 @@ struct xb_error *xb_sched_read(struct xb_vm *vm, struct xb_arena *arena, struct 
 {
 	struct xb_scheds s = { 0 };
 
-	s.list = xb_arena_array(arena, (size_t)3 * MAX_SCHEDULERS, sizeof(*s.list));
+	s.list = xb_arena_array(arena, (size_t)3 * XB_SCHED_MAX, sizeof(*s.list));
 	if (s.list == NULL)
 		return xb_error_nomem();
 	XB_TRY(read_kind(vm, XB_ROOT_SCHEDULERS, XB_ROOT_N_SCHEDULERS, s.list, &s.n_normal));

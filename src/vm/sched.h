@@ -17,6 +17,12 @@
 
 struct xb_vm;
 
+enum {
+	XB_SCHED_ALIGN = 64,      /* ErtsAlignedSchedulerData is padded to a cache line */
+	XB_SCHED_MAX = 1024,      /* of one kind: ERTS_MAX_NO_OF_SCHEDULERS */
+	XB_SCHED_QUEUE_FLAGS = 7, /* bits of a Process's or scheduler's run_queue that are no address */
+};
+
 enum xb_sched_kind { XB_SCHED_NORMAL, XB_SCHED_DIRTY_CPU, XB_SCHED_DIRTY_IO };
 
 struct xb_sched {
@@ -34,6 +40,9 @@ struct xb_scheds {
 	struct xb_sched *list; /* normal, dirty CPU, dirty IO */
 	size_t n, n_normal, n_dirty_cpu, n_dirty_io;
 };
+
+/** Bytes from one ErtsSchedulerData to the next of its kind. */
+uint64_t xb_sched_stride(const struct xb_vm *vm);
 
 /** Every scheduler.  Cost: one batched read.  The list belongs to @arena. */
 XB_NODISCARD struct xb_error *xb_sched_read(struct xb_vm *vm, struct xb_arena *arena,
