@@ -57,7 +57,7 @@ static struct xb_error *behind(struct xb_vm *vm, const xb_addr *from, size_t n,
 /* Scheduler 1: all processes whose run queue leads to a scheduler lead to the same first one. */
 static struct xb_error *first_scheduler(struct xb_vm *vm, xb_addr *ret)
 {
-	xb_addr at[PROCESSES], found = 0;
+	xb_addr at[PROCESSES] = { 0 }, found = 0;
 	uint64_t no[PROCESSES], type[PROCESSES];
 	size_t n = some_processes(vm, at);
 
