@@ -7,6 +7,7 @@
  * is measured from outside, by the reductions of the processes that run.  Prints, for every pair, the percentage lost;
  * "nothing" waits in the same places instead of sampling: the error of the method.
  */
+#include "base/clock.h"
 #include "session/session.h"
 #include "sample/perf.h"
 #include "view/collect.h"
@@ -17,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_PROCS = 1024, STACK_BYTES = 24 << 10, DEPTH = 512 };
+enum { MAX_PROCS = 1024, DEPTH = 512 };
 
 struct bench {
 	struct xb_session *s;
@@ -38,14 +39,6 @@ static void die(struct xb_error *err)
 		return;
 	(void)fprintf(stderr, "loss: %s\n", xb_error_message(err));
 	exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
 }
 
 static bool keep(void *arg, const struct xb_proc *p, const struct xb_stack *stack)
@@ -71,12 +64,12 @@ static double reductions(struct bench *b)
 static double slot(struct bench *b, bool on)
 {
 	double before = reductions(b);
-	uint64_t start = now_ns();
+	uint64_t start = xb_now_ns();
 
 	if (on && !b->nothing) {
 		struct xb_collect_opts co = { .duration_ns = b->slot_ns,
-					      .drain_ms = 10,
-					      .drain_most_ms = 30 };
+					      .drain_ms = XB_COLLECT_DRAIN_MS,
+					      .drain_most_ms = XB_COLLECT_DRAIN_MOST_MS };
 		struct xb_collect_result result;
 
 		die(xb_collect(b->profile, &b->source, &co, &result));
@@ -86,14 +79,14 @@ static double slot(struct bench *b, bool on)
 
 		(void)nanosleep(&t, NULL);
 	}
-	return (reductions(b) - before) / (double)(now_ns() - start) * 1e9;
+	return (reductions(b) - before) / (double)(xb_now_ns() - start) * 1e9;
 }
 
 int main(int argc, char **argv)
 {
 	static struct bench b;
 	struct xb_mixer_opts mo = { .max_depth = DEPTH, .force = { -1, -1, -1 } };
-	struct xb_perf_options po = { .stack_bytes = STACK_BYTES };
+	struct xb_perf_options po = { .stack_bytes = XB_PERF_STACK_DEFAULT };
 	struct xb_session_opts so = { .target = argc > 1 ? argv[1] : NULL };
 	struct xb_proc_stats stats;
 	int pairs;

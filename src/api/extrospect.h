@@ -247,7 +247,7 @@ struct extrospect_sample_options {
 	size_t size;
 	uint64_t duration_ns; /* 0: ten seconds */
 	uint64_t period_ns;   /* of CPU time between two samples of a thread; 0: 1/99 s */
-	uint32_t stack_bytes; /* of user stack copied with a sample, a multiple of 8; 0: 16 KiB */
+	uint32_t stack_bytes; /* of user stack copied with a sample, a multiple of 8; 0: 24 KiB */
 	uint32_t max_depth;   /* frames of one stack; 0: 1024 */
 	bool kernel;          /* kernel frames too, where permitted */
 	enum extrospect_backend backend;

@@ -4,7 +4,7 @@
 #include "sample/poll.h"
 #include "view/collect.h"
 
-enum { DEFAULT_STACK_BYTES = 16 << 10, DEFAULT_DEPTH = 1024, MAX_DEPTH = 1000000 };
+enum { DEFAULT_DEPTH = 1024, MAX_DEPTH = 1000000 };
 
 #define SECOND            UINT64_C(1000000000)
 #define DEFAULT_DURATION  (10 * SECOND)
@@ -58,7 +58,7 @@ static struct xb_error *check(struct extrospect_sample_options *o)
 	if (o->period_ns == 0)
 		o->period_ns = SECOND / DEFAULT_FREQUENCY;
 	if (o->stack_bytes == 0)
-		o->stack_bytes = DEFAULT_STACK_BYTES;
+		o->stack_bytes = XB_PERF_STACK_DEFAULT;
 	if (o->max_depth == 0)
 		o->max_depth = DEFAULT_DEPTH;
 	return NULL;
@@ -72,8 +72,8 @@ static struct xb_error *collect(struct sampling *k)
 					  .kernel_frames = o->kernel };
 	const struct xb_collect_opts co = {
 		.duration_ns = o->duration_ns,
-		.drain_ms = 10,
-		.drain_most_ms = 30,
+		.drain_ms = XB_COLLECT_DRAIN_MS,
+		.drain_most_ms = XB_COLLECT_DRAIN_MOST_MS,
 		.interrupted = o->stop,
 		.arg = o->stop_arg,
 	};

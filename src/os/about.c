@@ -1,5 +1,6 @@
 #include "os/about.h"
 
+#include "base/clock.h"
 #include "os/find.h"
 #include "os/procfs.h"
 
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { NS_PER_S = 1000000000 };
@@ -111,24 +111,16 @@ static void namespaces(pid_t pid, struct xb_proc_about *a)
 	}
 }
 
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t = { 0 };
-
-	(void)clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /* Start times count from boot, suspended time included, in ticks that are 10 ms on all common kernels. */
 static void age(uint64_t start_ticks, struct xb_proc_about *a)
 {
 	long hz = sysconf(_SC_CLK_TCK);
-	uint64_t since_boot = clock_ns(CLOCK_BOOTTIME), start;
+	uint64_t since_boot = xb_clock_ns(CLOCK_BOOTTIME), start;
 
 	if (hz <= 0 || __builtin_mul_overflow(start_ticks, (uint64_t)(NS_PER_S / hz), &start))
 		return;
 	a->uptime_ns = since_boot > start ? since_boot - start : 0;
-	a->start_unix_ns = clock_ns(CLOCK_REALTIME) - a->uptime_ns;
+	a->start_unix_ns = xb_clock_ns(CLOCK_REALTIME) - a->uptime_ns;
 }
 
 struct xb_error *xb_proc_about(pid_t pid, struct xb_arena *arena, struct xb_proc_about *ret)

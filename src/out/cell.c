@@ -25,6 +25,11 @@ struct xb_cell xb_cell_text(const char *text)
 	return xb_cell_textn(text, text == NULL ? 0 : strlen(text));
 }
 
+struct xb_cell xb_cell_text_or_none(const char *text)
+{
+	return text == NULL || *text == '\0' ? xb_cell_none() : xb_cell_text(text);
+}
+
 struct xb_cell xb_cell_int(int64_t v)
 {
 	return (struct xb_cell){ .tag = XB_CELL_INT, .i = v };

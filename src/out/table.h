@@ -75,6 +75,7 @@ struct xb_cell {
 struct xb_cell xb_cell_none(void);
 struct xb_cell xb_cell_text(const char *text);
 struct xb_cell xb_cell_textn(const char *bytes, size_t len);
+struct xb_cell xb_cell_text_or_none(const char *text); /* none for "" as well */
 struct xb_cell xb_cell_int(int64_t v);
 struct xb_cell xb_cell_uint(uint64_t v);
 struct xb_cell xb_cell_real(double v);

@@ -97,6 +97,13 @@ void xb_mixer_destroy(struct xb_mixer *m)
 	free(m);
 }
 
+const char *xb_mixed_kind_name(enum xb_mixed_kind kind)
+{
+	static const char *const names[] = { "native", "erlang", "fragment", "kernel" };
+
+	return names[kind];
+}
+
 const struct xb_mixer_stats *xb_mixer_stats(const struct xb_mixer *m)
 {
 	return &m->stats;

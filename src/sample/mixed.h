@@ -94,6 +94,9 @@ static inline bool xb_mixed_is_exact(const struct xb_mixed *m)
 	return m->n_exact == m->n && m->delay_ns == 0 && (m->rooted || m->cut);
 }
 
+/** "native", "erlang", "fragment", "kernel"; static. */
+const char *xb_mixed_kind_name(enum xb_mixed_kind kind);
+
 typedef struct xb_error *(*xb_mixed_fn)(void *arg, const struct xb_mixed *m);
 
 /* Register roles a user forced; -1: as the layout says.  DWARF numbers. */

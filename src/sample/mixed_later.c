@@ -5,6 +5,8 @@
  */
 #include "sample/mixed_impl.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -12,14 +14,6 @@ enum {
 	SETTLE_TRIES = 4,
 	MAX_NAMES = 1 << 14, /* processes whose names are remembered */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
 
 uint32_t xb_mixer_proc(struct xb_mixer *m, xb_addr addr)
 {
@@ -188,7 +182,7 @@ struct xb_error *xb_mixer_read_later(struct xb_mixer *m)
 		err = read_moved(m);
 	if (err != NULL)
 		return err;
-	now = now_ns();
+	now = xb_now_ns();
 	for (size_t i = 0; i < m->items.len; i++) {
 		if (!finish(m, &m->items.data[i], now))
 			return xb_error_nomem();

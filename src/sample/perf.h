@@ -37,7 +37,12 @@ struct xb_perf_options {
 	const struct xb_log *log; /* or NULL */
 };
 
-enum { XB_PERF_STACK_MAX = 65528, XB_PERF_PERIOD_MIN_NS = 10000 };
+/* The default holds what lies between the C functions with the largest frames and the scheduler's registers. */
+enum {
+	XB_PERF_STACK_MAX = 65528,
+	XB_PERF_STACK_DEFAULT = 24 << 10,
+	XB_PERF_PERIOD_MIN_NS = 10000,
+};
 
 /**
  * Attach to every thread of @pid, not sampling yet.  May raise our limit on open files.

@@ -9,6 +9,7 @@
  */
 #include "sample/poll.h"
 
+#include "base/clock.h"
 #include "base/vec.h"
 #include "os/procfs.h"
 #include "os/target.h"
@@ -44,14 +45,6 @@ struct poll_source {
 	struct xb_source_stats stats;
 	struct xb_raw_sample batch[BATCH];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 /* 3/4 … 5/4 of the period, its mean exact.  xorshift: good enough to stay out of step. */
 static uint64_t jittered(struct poll_source *p)
@@ -110,7 +103,7 @@ static struct xb_error *relist(struct poll_source *p)
 
 	xb_arena_reset(&p->arena);
 	XB_TRY(xb_proc_tasks(p->target.pid, &p->arena, &tasks));
-	p->listed_ns = now_ns();
+	p->listed_ns = xb_now_ns();
 	for (size_t i = 0; i < p->threads.len; i++)
 		p->threads.data[i].kept = false;
 	for (size_t i = 0; i < tasks.len; i++) {
@@ -194,7 +187,7 @@ static struct xb_error *flush(struct poll_source *p, const struct xb_taker *sink
 
 static struct xb_error *tick(struct poll_source *p, const struct xb_taker *sink)
 {
-	uint64_t since = now_ns() - p->last_ns;
+	uint64_t since = xb_now_ns() - p->last_ns;
 	size_t n = 0;
 
 	p->last_ns += since;
@@ -205,7 +198,7 @@ static struct xb_error *tick(struct poll_source *p, const struct xb_taker *sink)
 		if (!is_running(t, &cpu))
 			continue;
 		p->batch[n++] = (struct xb_raw_sample){
-			.tid = t->tid, .cpu = cpu, .time_ns = now_ns(), .period_ns = since
+			.tid = t->tid, .cpu = cpu, .time_ns = xb_now_ns(), .period_ns = since
 		};
 		if (n == BATCH)
 			XB_TRY(flush(p, sink, &n));
@@ -216,7 +209,7 @@ static struct xb_error *tick(struct poll_source *p, const struct xb_taker *sink)
 /* Set the time of the next tick; those that are already past are overruns. */
 static void plan(struct poll_source *p)
 {
-	uint64_t now = now_ns(), missed;
+	uint64_t now = xb_now_ns(), missed;
 
 	p->next_ns += jittered(p);
 	if (p->next_ns > now)
@@ -232,9 +225,9 @@ static struct xb_error *poll_drain(void *self, const struct xb_taker *sink)
 	struct poll_source *p = self;
 	struct xb_error *err;
 
-	if (!p->running || now_ns() < p->next_ns)
+	if (!p->running || xb_now_ns() < p->next_ns)
 		return NULL;
-	if (now_ns() - p->listed_ns > RELIST_NS) {
+	if (xb_now_ns() - p->listed_ns > RELIST_NS) {
 		err = relist(p);
 		if (err != NULL && xb_error_code(err) != XB_ERR_GONE)
 			return err;
@@ -249,7 +242,7 @@ static struct xb_error *poll_start(void *self)
 {
 	struct poll_source *p = self;
 
-	p->last_ns = now_ns();
+	p->last_ns = xb_now_ns();
 	p->next_ns = p->last_ns + jittered(p);
 	p->running = true;
 	return NULL;
@@ -270,7 +263,7 @@ static struct xb_error *poll_wait(void *self, int timeout_ms, int caller_fd, uns
 	struct poll_source *p = self;
 	struct pollfd fds[2] = { { .fd = p->target.pidfd, .events = POLLIN },
 				 { .fd = caller_fd, .events = POLLIN } };
-	uint64_t begin = now_ns(), until = p->next_ns, now;
+	uint64_t begin = xb_now_ns(), until = p->next_ns, now;
 	uint64_t limit = timeout_ms < 0 ? UINT64_MAX : begin + (uint64_t)timeout_ms * NS_PER_MS;
 	unsigned why = 0;
 	int ready = 0;
@@ -279,7 +272,7 @@ static struct xb_error *poll_wait(void *self, int timeout_ms, int caller_fd, uns
 		until = limit;
 	/* The timer may fire a little early by its slack in the other direction only; loop for the
 	 * rest. */
-	while (ready == 0 && (now = now_ns()) < until) {
+	while (ready == 0 && (now = xb_now_ns()) < until) {
 		uint64_t left = XB_MIN(until - now, 3600ULL * 1000000000);
 		struct timespec t = { .tv_sec = (time_t)(left / 1000000000),
 				      .tv_nsec = (long)(left % 1000000000) };
@@ -298,7 +291,7 @@ static struct xb_error *poll_wait(void *self, int timeout_ms, int caller_fd, uns
 		why |= XB_WAKE_CALLER;
 	if (p->target.pidfd < 0 && !xb_target_alive(&p->target))
 		why |= XB_WAKE_EXIT;
-	if (p->running && now_ns() >= p->next_ns)
+	if (p->running && xb_now_ns() >= p->next_ns)
 		why |= XB_WAKE_DATA;
 	*ret_why = why;
 	return NULL;
@@ -348,7 +341,7 @@ struct xb_error *xb_poll_open(pid_t pid, uint64_t period_ns, struct xb_source *r
 	if (p == NULL)
 		return xb_error_nomem();
 	p->period_ns = period_ns;
-	p->random = now_ns() | 1;
+	p->random = xb_now_ns() | 1;
 	p->target = (struct xb_proc_handle)XB_PROC_HANDLE_NONE;
 	err = xb_target_open(pid, &p->target);
 	if (err == NULL)

@@ -37,9 +37,8 @@ enum xb_ring_got xb_ring_next(struct xb_ring *ring, struct xb_ring_record *ret)
 	}
 	first = ring->size - place;
 	ret->len = size;
-	ret->bounced = size > first;
 	ret->bytes = ring->data + place;
-	if (ret->bounced) {
+	if (size > first) {
 		memcpy(ring->bounce, ring->data + place, first);
 		memcpy(ring->bounce + first, ring->data, size - first);
 		ret->bytes = ring->bounce;

@@ -27,9 +27,8 @@ struct xb_ring {
 };
 
 struct xb_ring_record {
-	const unsigned char *bytes; /* header included, 8-byte aligned */
+	const unsigned char *bytes; /* header included, 8-byte aligned; in the ring or its bounce */
 	size_t len;
-	bool bounced; /* lies in the bounce buffer: gone with the next record that wraps, in a later round */
 };
 
 /** Start a round: fix how far to read.  False: head and tail contradict each other; everything up to

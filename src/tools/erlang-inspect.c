@@ -1,20 +1,11 @@
 /* erlang-inspect: what a running Erlang VM is, as far as the other tools need to know it. */
+#include "base/clock.h"
 #include "cli/tool.h"
 #include "out/report.h"
 #include "tools/attach.h"
 #include "tools/inspect_list.h"
 #include "tools/inspect_opts.h"
 #include "tools/inspect_system.h"
-
-#include <time.h>
-
-static uint64_t now_ns(void)
-{
-	struct timespec t = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static void say_target(struct xb_report *r, const struct xb_session *s, const struct inspect_opts *o)
 {
@@ -63,7 +54,7 @@ static struct xb_error *run_inspect(struct xb_tool_run *run)
 {
 	const struct inspect_opts *o = run->opts;
 	xb_cleanup(xb_session_cleanup) struct xb_session *s = NULL;
-	uint64_t start = now_ns(), attached;
+	uint64_t start = xb_now_ns(), attached;
 	struct xb_report report;
 	struct xb_system system;
 	struct xb_table rows;
@@ -71,14 +62,14 @@ static struct xb_error *run_inspect(struct xb_tool_run *run)
 	if (o->list)
 		return inspect_list(run, o->output);
 	XB_TRY(tool_attach(run, &o->target_opts, &o->target, NULL, &s));
-	attached = now_ns();
+	attached = xb_now_ns();
 	XB_TRY(xb_session_explain(s, xb_system_gather(s, &run->arena, &system)));
 	inspect_system_init(&rows, &run->arena);
 	if (!inspect_system_rows(s, &system, &rows))
 		return xb_error_nomem();
 	xb_report_init(&report, "extrospect.inspect.system", 1, &run->arena);
 	say_target(&report, s, o);
-	say_health(&report, s, attached - start, now_ns() - start);
+	say_health(&report, s, attached - start, xb_now_ns() - start);
 	XB_TRY(xb_tool_output(run, o->output));
 	if (run->common.json)
 		return xb_report_json(&report, &rows, &run->out);

@@ -29,11 +29,6 @@ static const struct xb_column columns[] = {
 	{ .name = "executable_deleted", .kind = XB_KIND_BOOL, .flags = XB_COLUMN_JSON_ONLY },
 };
 
-static struct xb_cell text_or_none(const char *text)
-{
-	return text == NULL || *text == '\0' ? xb_cell_none() : xb_cell_text(text);
-}
-
 static struct xb_cell own_namespace(const struct xb_proc_about *os, const char *kind)
 {
 	for (size_t i = 0; i < os->n_ns; i++) {
@@ -61,18 +56,18 @@ static bool add(struct xb_tool_run *run, struct xb_table *t, const struct xb_hos
 			xb_cell_uint(vm->schedulers),
 			xb_cell_uint(os->uptime_ns),
 			xb_cell_uint(os->rss_bytes),
-			os->user != NULL
-				? xb_cell_text(os->user)
-				: text_or_none(xb_arena_printf(&run->arena, "%u", (unsigned)os->euid)),
-			text_or_none(os->node),
-			text_or_none(os->container),
+			os->user != NULL ? xb_cell_text(os->user)
+					 : xb_cell_text_or_none(xb_arena_printf(&run->arena, "%u",
+										(unsigned)os->euid)),
+			xb_cell_text_or_none(os->node),
+			xb_cell_text_or_none(os->container),
 			os->container == NULL
 				? xb_cell_none()
 				: xb_cell_textn(os->container,
 						XB_MIN(strlen(os->container), (size_t)SHORT_ID)),
 			own_namespace(os, "pid"),
 			own_namespace(os, "mnt"),
-			text_or_none(exe),
+			xb_cell_text_or_none(exe),
 			xb_cell_bool(os->exe_deleted),
 		});
 }

@@ -111,11 +111,6 @@ static void fact(struct section *s, const char *name, struct xb_cell value)
 	fact_as(s, name, XB_KIND_ANY, NULL, value);
 }
 
-static struct xb_cell text_or_none(const char *text)
-{
-	return text == NULL || text[0] == '\0' ? xb_cell_none() : xb_cell_text(text);
-}
-
 static bool vm_section(const struct xb_session *s, const struct xb_system *y, struct xb_table *rows)
 {
 	const struct xb_identity *id = &s->vm->id;
@@ -130,7 +125,7 @@ static bool vm_section(const struct xb_session *s, const struct xb_system *y, st
 	fact(&t, "banner", xb_cell_text(id->banner));
 	fact(&t, "native_stack", xb_cell_bool(id->native_stack));
 	fact(&t, "frame_pointers", jit ? xb_cell_bool(id->frame_pointers) : xb_cell_none());
-	fact(&t, "node", text_or_none(y->os.node));
+	fact(&t, "node", xb_cell_text_or_none(y->os.node));
 	fact(&t, "schedulers", xb_cell_uint(s->scheds.n_normal));
 	fact(&t, "dirty_cpu_schedulers", xb_cell_uint(s->scheds.n_dirty_cpu));
 	fact(&t, "dirty_io_schedulers", xb_cell_uint(s->scheds.n_dirty_io));
@@ -166,21 +161,21 @@ static bool process_section(const struct xb_session *s, const struct xb_system *
 	if (t.ok)
 		t.table->headless = true;
 	fact(&t, "pid", xb_cell_uint((uint64_t)s->proc.pid));
-	fact(&t, "executable", text_or_none(os->exe));
+	fact(&t, "executable", xb_cell_text_or_none(os->exe));
 	fact(&t, "executable_deleted", xb_cell_bool(os->exe_deleted));
-	fact(&t, "build_id", text_or_none(id->build_id));
+	fact(&t, "build_id", xb_cell_text_or_none(id->build_id));
 	fact(&t, "stripped", xb_cell_bool(id->stripped));
 	fact(&t, "debug_file",
 	     y->debug_image == NULL ? xb_cell_none() : xb_cell_text(xb_image_path(y->debug_image)));
 	fact(&t, "dwarf", xb_cell_bool(y->has_dwarf));
-	fact(&t, "started", text_or_none(date(os->start_unix_ns, buf, sizeof(buf))));
+	fact(&t, "started", xb_cell_text_or_none(date(os->start_unix_ns, buf, sizeof(buf))));
 	fact_as(&t, "uptime", XB_KIND_DURATION_NS, "ns", xb_cell_uint(os->uptime_ns));
 	fact(&t, "state", xb_cell_text(state));
 	fact(&t, "uid", xb_cell_uint(os->euid));
-	fact(&t, "user", text_or_none(os->user));
+	fact(&t, "user", xb_cell_text_or_none(os->user));
 	fact_as(&t, "resident", XB_KIND_BYTES, "bytes", xb_cell_uint(os->rss_bytes));
 	fact(&t, "threads", xb_cell_uint(y->n_threads));
-	fact(&t, "container", text_or_none(os->container));
+	fact(&t, "container", xb_cell_text_or_none(os->container));
 	fact(&t, "pid_in_namespace", xb_cell_uint((uint64_t)os->ns_pid));
 	fact(&t, "redacted_arguments", xb_cell_uint(os->n_redacted));
 	return end(rows, "process", &t);

@@ -1,5 +1,6 @@
 #include "tools/map_job.h"
 
+#include "base/clock.h"
 #include "out/perfmap_file.h"
 #include "out/perfmap_list.h"
 
@@ -8,14 +9,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-uint64_t map_now_ns(void)
-{
-	struct timespec t = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 void map_job_deinit(struct map_job *job)
 {
@@ -48,14 +41,14 @@ struct xb_error *map_job_text(struct map_job *job, bool *ret_changed)
 	xb_cleanup(xb_str_deinit) struct xb_str text = XB_STR_INIT;
 	uint64_t start, read;
 
-	start = map_now_ns();
+	start = xb_now_ns();
 	if (job->list.len == 0)
 		XB_TRY(xb_jitlist_read(job->session->vm, NULL, &job->list));
-	read = map_now_ns();
+	read = xb_now_ns();
 	XB_TRY(xb_codecheck(job->session->vm, &job->list, &job->check));
 	if (job->writes == 0) {
 		job->list_ns = read - start;
-		job->check_ns = map_now_ns() - read;
+		job->check_ns = xb_now_ns() - read;
 	}
 	XB_TRY(format(job, &text));
 	*ret_changed = job->writes == 0 || text.len != job->text.len ||
@@ -85,7 +78,7 @@ struct xb_error *map_job_write(struct map_job *job)
 		XB_TRY(xb_perfmap_write(NULL, pid, job->process.euid, text, len));
 	job->writes++;
 	if (job->took_ns == 0)
-		job->took_ns = map_now_ns() - job->started_ns;
+		job->took_ns = xb_now_ns() - job->started_ns;
 	return NULL;
 }
 

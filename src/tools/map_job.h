@@ -27,9 +27,6 @@ struct map_job {
 	unsigned writes;
 };
 
-/** Nanoseconds of the monotonic clock. */
-uint64_t map_now_ns(void);
-
 /**
  * Read the VM's code anew as far as it changed and make the text of the map.
  * @ret_changed: it differs from the one before.  Errors of xb_codecheck(), NOMEM.

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "os/find.h"
 #include "out/perfmap_file.h"
 #include "tools/attach.h"
@@ -62,7 +63,7 @@ static struct xb_error *open_session(struct map_job *job)
 
 	if (err != NULL)
 		return explain(job, text, err);
-	job->attach_ns = map_now_ns() - job->started_ns;
+	job->attach_ns = xb_now_ns() - job->started_ns;
 	XB_TRY(xb_session_explain(job->session, xb_proc_status(job->session->proc.pid, &job->process)));
 	if (job->session->vm->id.flavor != XB_FLAVOR_JIT)
 		return interpreter(job->session->proc.pid);
@@ -114,7 +115,7 @@ static struct xb_error *write_map(struct map_job *job)
 
 struct xb_error *map_run(struct xb_tool_run *run)
 {
-	struct map_job job = { .run = run, .opts = run->opts, .started_ns = map_now_ns() };
+	struct map_job job = { .run = run, .opts = run->opts, .started_ns = xb_now_ns() };
 	struct xb_error *err;
 
 	if (job.opts->fix_perf_data != NULL)

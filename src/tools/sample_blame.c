@@ -1,6 +1,7 @@
 /* --blame: which Erlang functions cause a native one. */
 #include "tools/sample_run.h"
 
+#include "out/units.h"
 #include "view/blame.h"
 
 #include <string.h>
@@ -35,11 +36,6 @@ static const struct xb_column columns[] = {
 	{ .name = "processes", .title = "", .kind = XB_KIND_TABLE },
 };
 
-static double percent(uint64_t part, uint64_t whole)
-{
-	return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
-}
-
 static const struct xb_table *share_table(struct xb_tool_run *run, const struct xb_blame_share *list,
 					  size_t n, uint64_t whole, const char *relation)
 {
@@ -55,7 +51,7 @@ static const struct xb_table *share_table(struct xb_tool_run *run, const struct 
 					   : list[i].name;
 		const struct xb_cell cells[] = {
 			xb_cell_uint(list[i].count),
-			xb_cell_real(percent(list[i].count, whole)),
+			xb_cell_real(xb_percent(list[i].count, whole)),
 			xb_cell_text(relation),
 			xb_cell_text(name),
 			xb_cell_text(*list[i].pid == '\0' || strcmp(list[i].pid, list[i].name) == 0
@@ -85,8 +81,8 @@ static struct xb_error *add_row(struct xb_tool_run *run, struct xb_table *t, con
 	{
 		const struct xb_cell cells[] = {
 			xb_cell_uint(r->count),
-			xb_cell_real(percent(r->count, b->matched)),
-			xb_cell_real(percent(r->later, r->count)),
+			xb_cell_real(xb_percent(r->count, b->matched)),
+			xb_cell_real(xb_percent(r->later, r->count)),
 			xb_cell_text(r->function),
 			xb_cell_text(*r->file == '\0' ? NULL : r->file),
 			r->line == 0 ? xb_cell_none() : xb_cell_uint(r->line),
@@ -194,14 +190,15 @@ static struct xb_error *print_list(struct sample_ctx *c)
 	xb_table_init(&table, list_columns, XB_ARRAY_LEN(list_columns), &run->arena);
 	for (const struct xb_blame_family *f = xb_blame_families(); ok && f->name != NULL; f++) {
 		struct xb_blame one;
-		bool known = xb_blame_has_name(c->session, f->name);
+		bool known;
 
 		XB_TRY(xb_blame_make(c->profile, f->name, &run->arena, &one));
+		known = one.matched > 0 || xb_blame_has_name(c->session, f->name);
 		ok = xb_table_add(&table, (const struct xb_cell[]){
 						  xb_cell_uint(one.matched),
-						  xb_cell_real(percent(one.matched, one.samples)),
+						  xb_cell_real(xb_percent(one.matched, one.samples)),
 						  xb_cell_text(f->name), xb_cell_text("(family)"),
-						  xb_cell_text(!known ? hidden : f->about) });
+						  xb_cell_text(known ? f->about : hidden) });
 	}
 	for (size_t i = 0; ok && i < b.n_names && i < c->opts->top; i++) {
 		const struct xb_blame_family *f = family_of(b.names[i]);
@@ -209,7 +206,7 @@ static struct xb_error *print_list(struct sample_ctx *c)
 		ok = xb_table_add(&table,
 				  (const struct xb_cell[]){
 					  xb_cell_uint(b.name_counts[i]),
-					  xb_cell_real(percent(b.name_counts[i], b.samples)),
+					  xb_cell_real(xb_percent(b.name_counts[i], b.samples)),
 					  xb_cell_text(b.names[i]),
 					  xb_cell_text(f == NULL ? NULL : f->name), xb_cell_none() });
 	}

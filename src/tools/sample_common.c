@@ -29,7 +29,7 @@ static int forced(unsigned choice)
  * are expected each of them wakes us, and nothing else does; a look costs as much as a hundred microseconds of a CPU,
  * so where there are many that would cost the target more than it brings.
  */
-enum { DRAIN_MS = 10, DRAIN_MOST_MS = 30, WAKE_MS = 100, FEW_PER_SECOND = 50 };
+enum { WAKE_MS = 100, FEW_PER_SECOND = 50 };
 
 static bool wakes_each(const struct sample_ctx *c, uint64_t period_ns)
 {
@@ -38,8 +38,9 @@ static bool wakes_each(const struct sample_ctx *c, uint64_t period_ns)
 
 static int drain_ms(const struct sample_ctx *c)
 {
-	return strcmp(c->backend, "perf") == 0 && wakes_each(c, c->opts->interval_ns) ? WAKE_MS
-										      : DRAIN_MS;
+	return strcmp(c->backend, "perf") == 0 && wakes_each(c, c->opts->interval_ns)
+		       ? WAKE_MS
+		       : XB_COLLECT_DRAIN_MS;
 }
 
 static struct xb_error *open_source(struct sample_ctx *c, uint64_t period_ns)
@@ -115,7 +116,7 @@ struct xb_error *sample_collect(struct sample_ctx *c)
 	struct xb_collect_opts co = {
 		.duration_ns = c->opts->duration_ns,
 		.drain_ms = drain_ms(c),
-		.drain_most_ms = DRAIN_MOST_MS,
+		.drain_most_ms = XB_COLLECT_DRAIN_MOST_MS,
 		.interrupted = sample_interrupted,
 		.progress = progress,
 		.arg = c,

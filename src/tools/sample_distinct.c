@@ -7,6 +7,7 @@
 
 #include "out/json.h"
 #include "out/text.h"
+#include "out/units.h"
 #include "view/top.h"
 
 #include <stdlib.h>
@@ -33,11 +34,6 @@ static int by_count(const void *a, const void *b)
 	return x < y ? -1 : 1;
 }
 
-static double percent(uint64_t part, uint64_t whole)
-{
-	return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
-}
-
 static const char *mode_name(enum xb_mixed_mode mode)
 {
 	static const char *const names[] = { "erlang", "c", "scheduling", "other", "saved" };
@@ -59,7 +55,7 @@ static void head_text(struct distinct *d, const struct xb_pcounter *n, const str
 	struct xb_sink *to = &d->c->run->out;
 
 	xb_sink_printf(to, "%llu samples, %.2f %%: ", (unsigned long long)n->count,
-		       percent(n->count, d->samples));
+		       xb_percent(n->count, d->samples));
 	if (n->process < XB_PROFILE_GONE) {
 		put(d, XB_ROLE_PROCESS, d->p->processes.data[n->process].label);
 		xb_sink_putc(to, ' ');
@@ -115,7 +111,7 @@ static void head_json(const struct distinct *d, struct xb_json *j, const struct 
 	xb_json_key(j, "samples");
 	xb_json_u64(j, n->count);
 	xb_json_key(j, "percent");
-	xb_json_double(j, percent(n->count, d->samples), 4);
+	xb_json_double(j, xb_percent(n->count, d->samples), 4);
 	text_or_null(j, "pid", process == NULL ? NULL : process->pid);
 	text_or_null(j, "process",
 		     process != NULL                       ? process->label
@@ -135,13 +131,12 @@ static void head_json(const struct distinct *d, struct xb_json *j, const struct 
 
 static void frame_json(const struct distinct *d, struct xb_json *j, const struct xb_pframe *f)
 {
-	static const char *const kinds[] = { "native", "erlang", "fragment", "kernel" };
 	const struct xb_pfunction *fn = xb_profile_function(d->p, f);
 
 	xb_json_object_begin(j);
 	text_or_null(j, "function", fn->name);
 	text_or_null(j, "module", fn->module);
-	text_or_null(j, "kind", kinds[fn->kind]);
+	text_or_null(j, "kind", xb_mixed_kind_name(fn->kind));
 	text_or_null(j, "file", f->file);
 	xb_json_key(j, "line");
 	if (f->line == 0)

@@ -1,6 +1,7 @@
 /* What every report of erlang-sample says about its target and its own trustworthiness. */
 #include "tools/sample_run.h"
 
+#include "out/units.h"
 #include "view/top.h"
 
 void sample_target_facts(struct xb_report *r, const struct xb_session *s)
@@ -34,11 +35,6 @@ static uint64_t unresolved(const struct xb_profile *p)
 	return n;
 }
 
-static double percent(uint64_t part, uint64_t whole)
-{
-	return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
-}
-
 void sample_layout_health(struct xb_report *r, const struct xb_layout *l)
 {
 	struct xb_str source = XB_STR_INIT;
@@ -69,9 +65,9 @@ void sample_health_facts(struct xb_report *r, const struct sample_ctx *c)
 	xb_report_health(r, "erlang_samples", NULL, XB_KIND_UINT, xb_cell_uint(p->erlang));
 	xb_report_health(r, "exact_stacks", NULL, XB_KIND_UINT, xb_cell_uint(p->exact));
 	xb_report_health(r, "exact_percent", "% of Erlang stacks exact", XB_KIND_PERCENT,
-			 xb_cell_real(percent(p->exact, p->erlang)));
+			 xb_cell_real(xb_percent(p->exact, p->erlang)));
 	xb_report_health(r, "rooted_percent", "% rooted", XB_KIND_PERCENT,
-			 xb_cell_real(percent(p->rooted, p->erlang + p->broken)));
+			 xb_cell_real(xb_percent(p->rooted, p->erlang + p->broken)));
 	xb_report_health(r, "broken_stacks", p->broken > 0 ? "% led nowhere" : NULL, XB_KIND_UINT,
 			 xb_cell_uint(p->broken));
 	xb_report_health(r, "median_skid_ns", "median skid % (of the others)", XB_KIND_DURATION_NS,
@@ -80,7 +76,7 @@ void sample_health_facts(struct xb_report *r, const struct sample_ctx *c)
 	xb_report_health(r, "worst_skid_ns", "worst %", XB_KIND_DURATION_NS,
 			 p->skid.n == 0 ? xb_cell_none() : xb_cell_uint(p->skid.worst_ns));
 	xb_report_health(r, "same_process_percent", NULL, XB_KIND_PERCENT,
-			 xb_cell_real(percent(p->skid.still_on, p->skid.n)));
+			 xb_cell_real(xb_percent(p->skid.still_on, p->skid.n)));
 	xb_report_health(r, "code_changes", p->code_changes > 0 ? "% code changes" : NULL, XB_KIND_UINT,
 			 xb_cell_uint(p->code_changes));
 	xb_report_health(r, "ambiguous",
@@ -123,7 +119,7 @@ void sample_print_skid(const struct sample_ctx *c, struct xb_sink *to)
 	xb_sink_printf(
 		to,
 		"  the scheduler still ran the same process in %.1f %% of them; their callers (marked ~) may be of another moment\n",
-		percent(k->still_on, k->n));
+		xb_percent(k->still_on, k->n));
 	for (size_t i = 0; i < XB_ARRAY_LEN(k->bucket); i++) {
 		if (k->bucket[i] > 0)
 			xb_sink_printf(to, "  below %9.0f us: %llu\n", (double)(UINT64_C(2) << i) / 1e3,

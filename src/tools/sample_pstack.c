@@ -43,7 +43,6 @@ static const struct xb_column columns[] = {
 
 static bool add_frame(struct xb_table *t, struct xb_namer *namer, uint64_t word)
 {
-	static const char *const kinds[] = { "native", "erlang", "fragment", "kernel" };
 	static const enum xb_role roles[] = { XB_ROLE_NATIVE, XB_ROLE_ERLANG, XB_ROLE_NATIVE,
 					      XB_ROLE_KERNEL };
 	enum xb_mixed_kind kind = xb_mixed_frame_kind(word);
@@ -62,7 +61,7 @@ static bool add_frame(struct xb_table *t, struct xb_namer *namer, uint64_t word)
 			xb_cell_text(later ? "~" : " "),
 			xb_cell_role(xb_cell_text(name.name), roles[kind]),
 			xb_cell_text(name.module),
-			xb_cell_text(kinds[kind]),
+			xb_cell_text(xb_mixed_kind_name(kind)),
 			xb_cell_text(*name.file == '\0' ? NULL : name.file),
 			name.line == 0 ? xb_cell_none() : xb_cell_uint(name.line),
 			xb_cell_text(where == NULL ? "" : where),

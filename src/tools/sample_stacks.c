@@ -5,9 +5,8 @@
  */
 #include "tools/sample_stacks.h"
 
+#include "base/clock.h"
 #include "vm/atom.h"
-
-#include <time.h>
 
 /* --- which processes --- */
 
@@ -86,14 +85,6 @@ static void health(struct stacks *k, const struct xb_proc_stats *st, uint64_t ns
 	sample_layout_health(r, &k->session->vm->layout);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
 /* Of two errors the first; the second is a consequence. */
 static struct xb_error *first(struct xb_error *a, struct xb_error *b)
 {
@@ -106,7 +97,7 @@ static struct xb_error *first(struct xb_error *a, struct xb_error *b)
 static struct xb_error *print_all(struct stacks *k)
 {
 	struct xb_proc_stats st = { 0 };
-	uint64_t start = now_ns();
+	uint64_t start = xb_now_ns();
 	struct xb_error *err;
 
 	xb_report_init(&k->report, "extrospect.sample.stacks", 1, &k->run->arena);
@@ -121,7 +112,7 @@ static struct xb_error *print_all(struct stacks *k)
 	err = xb_proc_each(k->session->vm, XB_PROC_STACKS, each, k, &st);
 	err = first(err, xb_take(k->err));
 	/* A target that exits half way leaves a result that is incomplete but well formed. */
-	health(k, &st, now_ns() - start);
+	health(k, &st, xb_now_ns() - start);
 	if (k->run->common.json) {
 		xb_json_array_end(&k->json);
 		err = first(err, xb_report_json_end(&k->report, &k->json));

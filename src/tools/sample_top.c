@@ -2,6 +2,7 @@
 #include "tools/sample_run.h"
 
 #include "out/folded.h"
+#include "out/units.h"
 #include "view/top.h"
 
 #include <string.h>
@@ -43,21 +44,16 @@ static enum xb_role role_of(enum xb_top_kind kind)
 	return XB_ROLE_NONE;
 }
 
-static double percent(uint64_t part, uint64_t whole)
-{
-	return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
-}
-
 static bool add_row(struct xb_table *t, const struct xb_top *top, const struct xb_top_row *r)
 {
 	const char *location =
 		*r->file == '\0' ? NULL : xb_arena_printf(t->arena, "%s:%u", r->file, r->line);
 	const struct xb_cell cells[] = {
 		xb_cell_uint(r->self),
-		xb_cell_real(percent(r->self, top->samples)),
+		xb_cell_real(xb_percent(r->self, top->samples)),
 		xb_cell_uint(r->total),
-		xb_cell_real(percent(r->total, top->samples)),
-		xb_cell_real(percent(r->later, r->total)),
+		xb_cell_real(xb_percent(r->total, top->samples)),
+		xb_cell_real(xb_percent(r->later, r->total)),
 		xb_cell_role(xb_cell_text(r->name), role_of(r->kind)),
 		xb_cell_text(r->module),
 		xb_cell_text(xb_top_kind_name(r->kind)),

@@ -1,8 +1,7 @@
 #include "view/collect.h"
 
+#include "base/clock.h"
 #include "os/target.h"
-
-#include <time.h>
 
 struct run {
 	struct xb_profile *p;
@@ -11,14 +10,6 @@ struct run {
 	bool maps_stale;
 	uint64_t code_changes, changed_ns; /* as last seen, and when that was */
 };
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	(void)clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
 
 static struct xb_error *take_one(void *arg, const struct xb_mixed *m)
 {
@@ -97,7 +88,7 @@ static struct xb_error *loop(struct run *r, struct xb_source *source, uint64_t s
 	uint64_t shown = 0, last = start, counted = 0;
 
 	while (!r->out->target_gone && !r->out->interrupted && !r->out->satisfied) {
-		uint64_t now = now_ns(CLOCK_MONOTONIC), elapsed = now - start, left;
+		uint64_t now = xb_now_ns(), elapsed = now - start, left;
 		int wait_ms = pace(r, now, r->p->samples - counted, now - last);
 		unsigned why = 0;
 
@@ -124,7 +115,7 @@ struct xb_error *xb_collect(struct xb_profile *p, struct xb_source *source,
 {
 	struct xb_collect_result out = { 0 };
 	struct run r = { .p = p, .opts = opts, .out = &out };
-	uint64_t start = now_ns(CLOCK_MONOTONIC), cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t start = xb_now_ns(), cpu = xb_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	struct xb_error *err;
 
 	XB_TRY(xb_source_start(source));
@@ -136,8 +127,8 @@ struct xb_error *xb_collect(struct xb_profile *p, struct xb_source *source,
 	xb_source_stats(source, &out.source);
 	if (err == NULL)
 		err = xb_profile_finish(p);
-	out.elapsed_ns = now_ns(CLOCK_MONOTONIC) - start;
-	out.own_cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	out.elapsed_ns = xb_now_ns() - start;
+	out.own_cpu_ns = xb_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	*ret = out;
 	return err;
 }

@@ -5,6 +5,9 @@
 #include "sample/source.h"
 #include "view/profile.h"
 
+/* How often to look, for who has no reasons of his own. */
+enum { XB_COLLECT_DRAIN_MS = 10, XB_COLLECT_DRAIN_MOST_MS = 30 };
+
 struct xb_collect_opts {
 	uint64_t duration_ns;
 	int drain_ms; /* how long samples may wait in the ring; what is read afterwards is that old */

@@ -54,7 +54,8 @@ if [ -z "${VM_ROOT:-}" ]; then
 		unset ERL_FLAGS
 		# Its programs are taken away below: it may stumble over that, and leave a dump where it stands.
 		cd "$TMP" || exit
-		ERL_CRASH_DUMP=/dev/null HOME=$TMP BINDIR=$copy ROOTDIR=$(vm__erl 'io:format("~ts", [code:root_dir()])') EMU=beam PROGNAME=erl \
+		ROOTDIR=$(vm__erl 'io:format("~ts", [code:root_dir()])')
+		ERL_CRASH_DUMP=/dev/null HOME=$TMP BINDIR=$copy ROOTDIR=$ROOTDIR EMU=beam PROGNAME=erl \
 			exec "$copy/erlexec" -noinput </dev/null >/dev/null 2>&1
 	) &
 	sleep 1.5
