@@ -1,11 +1,12 @@
 /*
  * What sampling takes from the target, in many short slots.
  *
- *	loss PID HZ PAIRS SLOT_MS [nothing]
+ *	loss PID HZ PAIRS SLOT_MS [nothing|timer]
  *
  * Slots with and without sampling follow each other as off on on off, so that whatever drifts drifts through both.  Work
  * is measured from outside, by the reductions of the processes that run.  Prints, for every pair, the percentage lost;
- * "nothing" waits in the same places instead of sampling: the error of the method.
+ * "nothing" waits in the same places instead of sampling: the error of the method.  "timer" has the kernel take samples
+ * without a stack and throws them away: the interrupts of this machine, which no sampler saves.
  */
 #include "base/clock.h"
 #include "session/session.h"
@@ -30,7 +31,7 @@ struct bench {
 	bool ok[MAX_PROCS];
 	size_t n;
 	uint64_t slot_ns;
-	bool nothing;
+	bool nothing, timer;
 };
 
 static void die(struct xb_error *err)
@@ -60,13 +61,34 @@ static double reductions(struct bench *b)
 	return sum;
 }
 
+static struct xb_error *drop(void *arg, const struct xb_raw_sample *samples, size_t n)
+{
+	(void)arg, (void)samples, (void)n;
+	return NULL;
+}
+
+static void drain_only(struct bench *b, uint64_t until)
+{
+	struct xb_taker sink = { .samples = drop };
+	unsigned why;
+
+	die(xb_source_start(&b->source));
+	while (xb_now_ns() < until) {
+		die(xb_source_wait(&b->source, XB_COLLECT_DRAIN_MOST_MS, -1, &why));
+		die(xb_source_drain(&b->source, &sink));
+	}
+	die(xb_source_stop(&b->source));
+}
+
 /* Reductions per second in one slot. */
 static double slot(struct bench *b, bool on)
 {
 	double before = reductions(b);
 	uint64_t start = xb_now_ns();
 
-	if (on && !b->nothing) {
+	if (on && b->timer) {
+		drain_only(b, start + b->slot_ns);
+	} else if (on && !b->nothing) {
 		struct xb_collect_opts co = { .duration_ns = b->slot_ns,
 					      .drain_ms = XB_COLLECT_DRAIN_MS,
 					      .drain_most_ms = XB_COLLECT_DRAIN_MOST_MS };
@@ -92,13 +114,16 @@ int main(int argc, char **argv)
 	int pairs;
 
 	if (argc < 5) {
-		(void)fprintf(stderr, "usage: loss PID HZ PAIRS SLOT_MS [nothing]\n");
+		(void)fprintf(stderr, "usage: loss PID HZ PAIRS SLOT_MS [nothing|timer]\n");
 		return 2;
 	}
 	po.period_ns = 1000000000 / strtoul(argv[2], NULL, 10);
 	pairs = (int)strtol(argv[3], NULL, 10);
 	b.slot_ns = strtoul(argv[4], NULL, 10) * 1000000;
 	b.nothing = argc > 5 && strcmp(argv[5], "nothing") == 0;
+	b.timer = argc > 5 && strcmp(argv[5], "timer") == 0;
+	if (b.timer)
+		po.stack_bytes = 0;
 	die(xb_session_open(&so, &b.s));
 	die(xb_proc_each(b.s->vm, 0, keep, &b, &stats));
 	die(xb_perf_open(b.s->proc.pid, &po, &b.source));
