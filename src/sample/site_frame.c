@@ -122,6 +122,11 @@ static enum path_end follow(struct xb_sites *s, const struct xb_function *f,
 	if (s->insn->id == X86_INS_CALL && direct && never_returns(jit, target))
 		return PATH_NOWHERE;
 	if (s->insn->id == X86_INS_JMP) {
+		/* To itself, as every loop that serves something ends: likewise the last call, and there may be no
+		 * return at all. */
+		if (direct && s->vm->layout.has_konst[XB_K_PROLOGUE_BYTES] &&
+		    target == f->start + s->vm->layout.konst[XB_K_PROLOGUE_BYTES])
+			return PATH_RETURN;
 		/* To another function: the last call, for which the frame has been taken off.  Through a table or
 		 * a pointer: cannot be told from a choice among clauses. */
 		if (direct && !inside(f, target))
