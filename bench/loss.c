@@ -74,7 +74,7 @@ static void drain_only(struct bench *b, uint64_t until)
 
 	die(xb_source_start(&b->source));
 	while (xb_now_ns() < until) {
-		die(xb_source_wait(&b->source, XB_COLLECT_DRAIN_MOST_MS, -1, &why));
+		die(xb_source_wait(&b->source, 30, -1, &why));
 		die(xb_source_drain(&b->source, &sink));
 	}
 	die(xb_source_stop(&b->source));
@@ -89,9 +89,7 @@ static double slot(struct bench *b, bool on)
 	if (on && b->timer) {
 		drain_only(b, start + b->slot_ns);
 	} else if (on && !b->nothing) {
-		struct xb_collect_opts co = { .duration_ns = b->slot_ns,
-					      .drain_ms = XB_COLLECT_DRAIN_MS,
-					      .drain_most_ms = XB_COLLECT_DRAIN_MOST_MS };
+		struct xb_collect_opts co = { .duration_ns = b->slot_ns };
 		struct xb_collect_result result;
 
 		die(xb_collect(b->profile, &b->source, &co, &result));

@@ -3,8 +3,8 @@
 #
 #	bench/loss.sh [HZ...]			rates 99 999; PAIRS=400 SLOT_MS=50
 #
-# The row "nothing" is the same without sampling, "timer" 999 samples a second that the kernel takes and nobody looks at:
-# what the interrupt costs on this machine.  Printed: median, quartiles, and the error of the median.
+# The row "nothing" is the same without sampling, "timer" 999 samples a second that the kernel takes and nobody
+# looks at: what the interrupt costs on this machine.  Printed: median, quartiles, and the error of the median.
 # shellcheck source=bench/lib.sh
 . "$(dirname "$0")/lib.sh"
 bench_begin awk

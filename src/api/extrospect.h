@@ -238,9 +238,10 @@ EXTROSPECT_API void extrospect_free(void *memory);
 /* --- sampling --- */
 
 enum extrospect_backend {
-	EXTROSPECT_BACKEND_AUTO, /* perf events; where they are refused, polling, and the summary says so */
-	EXTROSPECT_BACKEND_PERF,
+	EXTROSPECT_BACKEND_AUTO, /* the first that is permitted of BPF, PERF, POLL; the summary says which */
+	EXTROSPECT_BACKEND_PERF, /* perf events: what is not on the machine stack is read afterwards */
 	EXTROSPECT_BACKEND_POLL, /* timed remote reads: no registers, no stack is exact */
+	EXTROSPECT_BACKEND_BPF,  /* frozen in the kernel: every stack is exact */
 };
 
 struct extrospect_sample_options {
@@ -281,7 +282,7 @@ struct extrospect_sample_summary {
 	uint64_t worst_skid_ns;
 	bool target_gone; /* exited before the time was over: what was seen until then is handed out */
 	bool stopped;     /* stop() ended the run */
-	const char *backend; /* "perf" or "poll"; static */
+	const char *backend; /* "bpf", "perf" or "poll"; static */
 };
 
 /** @sample and @stack are valid during the call.  Returning false: no more is handed out. */

@@ -1,10 +1,9 @@
 #include "api/impl.h"
 
-#include "sample/perf.h"
-#include "sample/poll.h"
+#include "sample/backend.h"
 #include "view/collect.h"
 
-enum { DEFAULT_DEPTH = 1024, MAX_DEPTH = 1000000 };
+enum { ASK_MS = 10, DEFAULT_DEPTH = 1024, MAX_DEPTH = 1000000 };
 
 #define SECOND            UINT64_C(1000000000)
 #define DEFAULT_DURATION  (10 * SECOND)
@@ -14,7 +13,7 @@ struct sampling {
 	struct extrospect_vm *vm;
 	struct extrospect_sample_options options;
 	struct xb_source source;
-	const char *backend;
+	enum xb_backend backend;
 	struct xb_mixer *mixer;
 	struct xb_profile *profile;
 	struct xb_collect_result result;
@@ -29,27 +28,19 @@ static struct xb_error *open_source(struct sampling *k)
 		.kernel_stacks = o->kernel,
 		.log = &k->vm->log,
 	};
-	pid_t pid = k->vm->session->proc.pid;
+	static const enum xb_backend which[] = {
+		[EXTROSPECT_BACKEND_AUTO] = XB_BACKEND_AUTO,
+		[EXTROSPECT_BACKEND_PERF] = XB_BACKEND_PERF,
+		[EXTROSPECT_BACKEND_POLL] = XB_BACKEND_POLL,
+		[EXTROSPECT_BACKEND_BPF] = XB_BACKEND_BPF,
+	};
 
-	if (o->backend != EXTROSPECT_BACKEND_POLL) {
-		struct xb_error *err = xb_perf_open(pid, &po, &k->source);
-
-		k->backend = "perf";
-		if (err == NULL || o->backend == EXTROSPECT_BACKEND_PERF ||
-		    xb_error_code(err) == XB_ERR_GONE || xb_error_code(err) == XB_ERR_USAGE)
-			return err;
-		xb_logf(&k->vm->log, XB_LOG_WARN,
-			"no perf events (%s); falling back to timed remote reads",
-			xb_error_message(err));
-		xb_error_destroy(err);
-	}
-	k->backend = "poll";
-	return xb_poll_open(pid, o->period_ns, &k->source);
+	return xb_backend_open(k->vm->session, which[o->backend], &po, &k->source, &k->backend, NULL);
 }
 
 static struct xb_error *check(struct extrospect_sample_options *o)
 {
-	if ((unsigned)o->backend > EXTROSPECT_BACKEND_POLL)
+	if ((unsigned)o->backend > EXTROSPECT_BACKEND_BPF)
 		return xb_errorf(XB_ERR_USAGE, "unknown backend %d", (int)o->backend);
 	if (o->max_depth > MAX_DEPTH)
 		return xb_errorf(XB_ERR_USAGE, "max_depth is above %d", MAX_DEPTH);
@@ -72,8 +63,7 @@ static struct xb_error *collect(struct sampling *k)
 					  .kernel_frames = o->kernel };
 	const struct xb_collect_opts co = {
 		.duration_ns = o->duration_ns,
-		.drain_ms = XB_COLLECT_DRAIN_MS,
-		.drain_most_ms = XB_COLLECT_DRAIN_MOST_MS,
+		.drain_ms = o->stop == NULL ? 0 : ASK_MS,
 		.interrupted = o->stop,
 		.arg = o->stop_arg,
 	};
@@ -130,7 +120,7 @@ static struct xb_error *sum_up(const struct sampling *k, struct extrospect_sampl
 		.worst_skid_ns = p->skid.worst_ns,
 		.target_gone = k->result.target_gone,
 		.stopped = k->result.interrupted,
-		.backend = k->backend,
+		.backend = xb_backend_name(k->backend),
 	};
 
 	return ret == NULL ? NULL : xb_api_give(&sum, sizeof(sum), ret);

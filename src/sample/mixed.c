@@ -207,12 +207,13 @@ static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb
 	it->out.mode = XB_MIXED_IN_C;
 	/* Without the register it is what the scheduler runs by now, which may be another one, and is counted so. */
 	if (!xb_mixer_role(m, XB_R_c_p, m->opts.force.c_p, regs, &c_p) && it->out.sched != NULL) {
-		c_p = xb_sched_current(m->vm, it->out.sched);
-		it->out.proc_later = c_p != 0;
-		m->stats.proc_later += c_p != 0;
+		c_p = xb_mixer_current(m, it);
+		m->stats.proc_later += it->out.proc_later;
 	}
 	if (c_p != 0)
 		xb_mixer_set_proc(m, it, c_p);
+	it->below = ra;
+	it->below_rbp = xb_regs_has(regs, XB_REG_RBP) ? regs->r[XB_REG_RBP] : 0;
 	it->judge_c_p = m->opts.force.c_p >= 0 && xb_regs_has(regs, (unsigned)m->opts.force.c_p);
 	if (!xb_mixer_push(m, it, fragment != NULL ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, pc, it->late))
 		return false;
@@ -241,13 +242,12 @@ static bool on_dirty(struct xb_mixer *m, struct mixed_item *it)
 {
 	xb_addr c_p = it->out.sched == NULL || it->out.sched->kind == XB_SCHED_NORMAL
 			      ? 0
-			      : xb_sched_current(m->vm, it->out.sched);
+			      : xb_mixer_current(m, it);
 
 	if (c_p == 0)
 		return false;
 	xb_mixer_set_proc(m, it, c_p);
-	it->out.proc_later = true;
-	m->stats.proc_later++;
+	m->stats.proc_later += it->out.proc_later;
 	it->want = it->proc == UINT32_MAX ? MIXED_DONE : MIXED_SAVED_ALL;
 	it->out.mode = XB_MIXED_IN_C;
 	return it->proc != UINT32_MAX;
@@ -315,9 +315,10 @@ static bool build(struct xb_mixer *m, const struct xb_raw_sample *raw)
 		if (!xb_mixer_push(m, it, XB_MIXED_KERNEL, raw->kernel_ips[i], false))
 			return false;
 	}
-	if (xb_mixer_is_jit(m, user_ip) && !on_c_stack(m, it, raw->regs.r[XB_REG_RSP]))
-		return in_erlang(m, it);
-	return in_c(m, it);
+	return (xb_mixer_is_jit(m, user_ip) && !on_c_stack(m, it, raw->regs.r[XB_REG_RSP])
+			? in_erlang(m, it)
+			: in_c(m, it)) &&
+	       xb_mixer_frozen(m, it);
 }
 
 struct xb_error *xb_mixer_run(struct xb_mixer *m, const struct xb_raw_sample *samples, size_t n,

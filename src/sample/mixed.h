@@ -80,7 +80,8 @@ struct xb_mixed {
 	size_t n_exact; /* frames known from the instant of the sample; all of them in an exact stack */
 	bool rooted;    /* reaches the first frame of the process, or of the thread */
 	bool broken; /* C frames ended before any root or Erlang code: whom it belongs to is not known */
-	bool cut;    /* deeper than the bound: the outermost frames are missing */
+	bool doubtful; /* callers that are marked may be missing or one too many, even if there is none */
+	bool cut;      /* deeper than the bound: the outermost frames are missing */
 	uint64_t delay_ns; /* from the sample to the read of what is not exact; 0 when all is exact */
 	bool still_on;     /* at that read the scheduler still ran the same process */
 };
@@ -91,7 +92,7 @@ struct xb_mixed {
  */
 static inline bool xb_mixed_is_exact(const struct xb_mixed *m)
 {
-	return m->n_exact == m->n && m->delay_ns == 0 && (m->rooted || m->cut);
+	return m->n_exact == m->n && !m->doubtful && m->delay_ns == 0 && (m->rooted || m->cut);
 }
 
 /** "native", "erlang", "fragment", "kernel"; static. */
@@ -119,6 +120,9 @@ struct xb_mixer_stats {
 	uint64_t bad_c_p; /* the register is no process */
 	uint64_t proc_later; /* samples whose process had to be asked for afterwards */
 	uint64_t unreadable; /* an Erlang stack that could not be read afterwards */
+	uint64_t frozen;     /* stacks copied with their sample, where rsp was not on them */
+	uint64_t not_frozen; /* the copy did not hold the stack: read later */
+	uint64_t between;    /* the interpreter was between two instructions: callers may be one off */
 	uint64_t unwind_ns;  /* time spent unwinding and reading */
 };
 

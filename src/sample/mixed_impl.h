@@ -31,8 +31,11 @@ struct mixed_item {
 	size_t n;
 	enum mixed_want want;
 	xb_addr E;
-	xb_addr pc;     /* Erlang pc known without the stack (interpreter's I); 0 none */
-	bool late;      /* even the outermost C call had to be asked for after the sample */
+	xb_addr pc; /* Erlang pc known without the stack (interpreter's I); 0 none */
+	xb_addr below; /* C code returns to this place of JIT code, or was about to; 0: no C code, or no JIT */
+	xb_addr below_rbp; /* rbp there, 0: not known */
+	bool between; /* interpreter: the innermost frame of the stack may be missing, or there twice */
+	bool late;    /* even the outermost C call had to be asked for after the sample */
 	xb_addr caller; /* Erlang caller known exactly though its return address is on the stack; 0 none */
 	uint32_t proc;                    /* index into mixer.procs, UINT32_MAX none */
 	size_t words_at, n_words;         /* in mixer.words, after the read */
@@ -112,6 +115,9 @@ bool xb_mixer_in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb
  */
 void xb_mixer_map_c_stack(struct xb_mixer *m, size_t i);
 
+/** Whether a sample at @rip of the loop is between the instruction at @I and another: E and I may be out of step. */
+bool xb_mixer_between(struct xb_mixer *m, xb_addr rip, xb_addr I);
+
 /** Whether @pc is in the interpreter loop. */
 bool xb_mixer_is_loop(const struct xb_mixer *m, xb_addr pc);
 
@@ -134,6 +140,19 @@ bool xb_mixer_native(struct xb_mixer *m, struct mixed_item *it, struct xb_regs *
  */
 bool xb_mixer_erlang(struct xb_mixer *m, struct mixed_item *it, xb_addr pc, const uint64_t *words,
 		     size_t n, bool later);
+
+/**
+ * The same for a stack of the very moment of the C frames above it, at @E: the frame of the function that called C is
+ * known from its code.
+ */
+bool xb_mixer_erlang_below(struct xb_mixer *m, struct mixed_item *it, xb_addr E, const uint64_t *words,
+			   size_t n);
+
+/** The process that the item's scheduler runs: as it was at the sample, else asked now, which is noted. */
+xb_addr xb_mixer_current(const struct xb_mixer *m, struct mixed_item *it);
+
+/** mixed_frozen.c: finish the frames of the item from what was copied with it.  False: out of memory. */
+bool xb_mixer_frozen(struct xb_mixer *m, struct mixed_item *it);
 
 /** Index of the process at @addr in m->procs, added when new; UINT32_MAX for no process or out of memory. */
 uint32_t xb_mixer_proc(struct xb_mixer *m, xb_addr addr);

@@ -8,8 +8,7 @@
 
 enum {
 	MAX_KNOWN_WORDS = 1 << 16, /* instructions remembered before all are forgotten */
-	IS_NONE = 1,               /* values of the map */
-	IS_ONE,
+	IS_NONE = 1,               /* in place of an address */
 };
 
 bool xb_loop_in(const struct loop_piece pieces[MIXED_LOOP_PIECES], xb_addr pc)
@@ -97,6 +96,8 @@ void xb_mixer_loop_destroy(struct xb_mixer *m)
 	loop_procs_deinit(&l->procs);
 	xb_map_deinit(&l->proc_index);
 	xb_map_deinit(&l->words);
+	xb_map_deinit(&l->kept);
+	xb_map_deinit(&l->settled);
 	free(l);
 	m->loop = NULL;
 }
@@ -151,23 +152,29 @@ struct loop_proc xb_loop_proc(struct xb_mixer *m, xb_addr addr)
 	return p;
 }
 
-bool xb_loop_is_instruction(struct xb_mixer *m, xb_addr addr)
+xb_addr xb_loop_handler(struct xb_mixer *m, xb_addr addr)
 {
 	const struct mixed_loop *l = m->loop;
 	uint64_t word = 0, *known;
-	bool is;
 
 	if ((addr & 7) != 0 || !xb_code_holds(m->vm, addr))
-		return false;
+		return 0;
 	if (m->loop->words.len >= MAX_KNOWN_WORDS)
 		xb_map_clear(&m->loop->words);
 	known = xb_map_at(&m->loop->words, addr);
 	if (known != NULL && *known != 0)
-		return *known == IS_ONE;
+		return *known == IS_NONE ? 0 : *known;
+	if (xb_mem_try(m->vm->mem, addr, &word, 8) < 8)
+		word = 0;
 	/* Programs linked below 4 GiB keep the address in the lower half and operands in the upper one. */
-	is = xb_mem_try(m->vm->mem, addr, &word, 8) == 8 &&
-	     (xb_loop_in(l->piece, word) || xb_loop_in(l->piece, word & UINT32_MAX));
+	if (!xb_loop_in(l->piece, word))
+		word = xb_loop_in(l->piece, word & UINT32_MAX) ? word & UINT32_MAX : IS_NONE;
 	if (known != NULL)
-		*known = is ? IS_ONE : IS_NONE;
-	return is;
+		*known = word;
+	return word == IS_NONE ? 0 : word;
+}
+
+bool xb_loop_is_instruction(struct xb_mixer *m, xb_addr addr)
+{
+	return xb_loop_handler(m, addr) != 0;
 }

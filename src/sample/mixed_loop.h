@@ -26,7 +26,10 @@ struct mixed_loop {
 	struct xb_dwloc *dwloc; /* NULL: it does not know process_main() */
 	struct loop_procs procs;
 	struct xb_map proc_index; /* address -> index in procs, plus one; of the batch */
-	struct xb_map words;      /* address in loaded code -> whether it is an instruction */
+	struct xb_map
+		words; /* address in loaded code -> handler of the instruction, or that it is none */
+	struct xb_map kept; /* rip -> a handler it is reached from, and whether E is as it was there */
+	struct xb_map settled; /* rip -> whether E and I stay as they are until the next instruction */
 };
 
 /** Whether @pc is in one of the pieces of a function; unused ones are empty. */
@@ -34,6 +37,9 @@ bool xb_loop_in(const struct loop_piece pieces[MIXED_LOOP_PIECES], xb_addr pc);
 
 /** The heap of the process at @addr; zeros when there is none.  Five reads the first time in a batch. */
 struct loop_proc xb_loop_proc(struct xb_mixer *m, xb_addr addr);
+
+/** The code in the loop that runs the instruction at @addr, 0 when there is none.  Cost: as the next. */
+xb_addr xb_loop_handler(struct xb_mixer *m, xb_addr addr);
 
 /** Whether an instruction of the interpreter is at @addr.  One read the first time. */
 bool xb_loop_is_instruction(struct xb_mixer *m, xb_addr addr);

@@ -134,10 +134,26 @@ static void add_search(struct judged *j, enum xb_var var)
 
 static xb_addr current_of(struct judged *j)
 {
-	if (!j->has_current && j->it->out.sched != NULL)
+	if (!j->has_current && j->it->raw->frozen != NULL)
+		j->current = j->it->raw->frozen->proc;
+	else if (!j->has_current && j->it->out.sched != NULL)
 		j->current = xb_sched_current(j->m->vm, j->it->out.sched);
 	j->has_current = true;
 	return j->current;
+}
+
+/* The heap of a process: as it was at the sample, else as it is now. */
+static struct loop_proc heap_of(const struct judged *j, xb_addr c_p)
+{
+	const struct xb_frozen *f = j->it->raw->frozen;
+	struct xb_rec rec;
+
+	if (f == NULL || f->proc == 0 || f->proc != c_p)
+		return xb_loop_proc(j->m, c_p);
+	rec = (struct xb_rec){ &j->m->vm->layout, f->proc_bytes, f->proc_len };
+	return (struct loop_proc){ xb_rec_get(&rec, XB_F_Process_heap),
+				   xb_rec_get(&rec, XB_F_Process_htop),
+				   xb_rec_get(&rec, XB_F_Process_hend) };
 }
 
 /* Heap and stack grow towards each other, so a noted top of the heap is below the stack at any other time. */
@@ -149,7 +165,7 @@ static bool on_stack(struct loop_proc p, xb_addr E)
 static enum xb_var_verdict test_c_p(void *arg, const struct xb_var_claim *claim)
 {
 	struct judged *j = arg;
-	struct loop_proc p = xb_loop_proc(j->m, claim->value);
+	struct loop_proc p = heap_of(j, claim->value);
 
 	if (p.heap == 0)
 		return XB_VAR_REFUTED;
@@ -251,7 +267,7 @@ static xb_addr choose_c_p(struct judged *j)
 	if (v == XB_VAR_REFUTED)
 		return 0;
 	j->it->out.proc_later = won.source == XB_VAR_LATER;
-	j->of_c_p = xb_loop_proc(j->m, won.value);
+	j->of_c_p = heap_of(j, won.value);
 	return won.value;
 }
 
@@ -322,9 +338,11 @@ bool xb_mixer_in_loop(struct xb_mixer *m, struct mixed_item *it, const struct xb
 		return !have_I || xb_mixer_push(m, it, XB_MIXED_ERLANG, I, false);
 	}
 	m->stats.proc_later += it->out.proc_later;
-	/* Rather no name than the caller's. */
-	if (!have_I && !xb_mixer_push(m, it, XB_MIXED_ERLANG, 0, false))
+	/* Rather no name than the caller's; and nothing that is exact. */
+	if (!have_I && !xb_mixer_push(m, it, XB_MIXED_ERLANG, 0, true))
 		return false;
+	it->between = exact && have_I && it->raw->frozen != NULL && xb_mixer_between(m, pc, I);
+	m->stats.between += it->between;
 	it->want = choose_E(&j, &it->E) ? MIXED_E : MIXED_STOP;
 	return true;
 }

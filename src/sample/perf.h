@@ -32,6 +32,7 @@ struct xb_perf_options {
 	bool user_only;     /* never ask for samples in kernel mode */
 	bool wake_each; /* a wait ends with the first sample, not with a quarter of a ring: for low rates */
 	bool kernel_stacks; /* with the kernel call chain, where allowed */
+	int program_fd; /* BPF program that takes the samples instead of a ring (os/bpf.h), 0: none */
 	size_t ring_bytes; /* of one ring, a power of two; 0: chosen from rate, stack size and limits */
 	enum xb_perf_mode mode;
 	const struct xb_log *log; /* or NULL */

@@ -94,6 +94,13 @@ static void fill_attr(struct xb_perf *p)
 		.sample_regs_user = XB_RECORD_REGS,
 		.sample_stack_user = (uint32_t)p->options.stack_bytes,
 	};
+	if (p->options.program_fd >
+	    0) { /* which copies what it wants; only other records are written */
+		a->sample_type &= ~(uint64_t)PERF_SAMPLE_REGS_USER;
+		a->sample_regs_user = 0;
+		a->sample_stack_user = 0;
+		return;
+	}
 	if (p->options.stack_bytes > 0)
 		a->sample_type |= PERF_SAMPLE_STACK_USER;
 	if (p->options.kernel_stacks && !p->options.user_only)
@@ -189,6 +196,8 @@ static int cover(struct xb_perf *p, pid_t tid, int cpu, bool late)
 		(void)close(fd);
 		return ENOMEM;
 	}
+	if (p->options.program_fd > 0 && ioctl(fd, PERF_EVENT_IOC_SET_BPF, p->options.program_fd) != 0)
+		return errno;
 	if (ring == NULL)
 		err = add_ring(p, fd, cpu);
 	else if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, ring->fd) != 0)

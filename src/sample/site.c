@@ -48,18 +48,20 @@ void xb_sites_forget(struct xb_sites *s)
 	s->window_len = 0;
 }
 
-/* The capstone register behind a role of the layout; only registers that hold one are asked for. */
-static x86_reg role(const struct xb_sites *s, enum xb_layout_reg r)
+/* The capstone register of a DWARF number. */
+static x86_reg register_of(int number)
 {
 	static const x86_reg regs[] = {
 		X86_REG_RAX, X86_REG_RDX, X86_REG_RCX, X86_REG_RBX, X86_REG_RSI, X86_REG_RDI,
 		X86_REG_RBP, X86_REG_RSP, X86_REG_R8,  X86_REG_R9,  X86_REG_R10, X86_REG_R11,
 		X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15,
 	};
-	/* -1, for a role without a register, is beyond the end as well. */
-	size_t n = (uint8_t)s->vm->layout.reg[r];
+	return number >= 0 && (size_t)number < XB_ARRAY_LEN(regs) ? regs[number] : X86_REG_INVALID;
+}
 
-	return n < XB_ARRAY_LEN(regs) ? regs[n] : X86_REG_INVALID;
+static x86_reg role(const struct xb_sites *s, enum xb_layout_reg r)
+{
+	return register_of(s->vm->layout.reg[r]);
 }
 
 /* "mov rsp, E_saved" or "mov rsp, [c_p + stop]", decided by the instruction in s->insn. */
@@ -113,4 +115,65 @@ enum xb_site_rule xb_sites_rule(struct xb_sites *s, xb_addr ra)
 	/* When there is no memory to remember it, it is decoded again next time. */
 	(void)!xb_map_put(&s->rules, ra, rule);
 	return rule;
+}
+
+/* Whether the instruction in s->insn writes @reg, or the word it points to. */
+static bool writes(const struct xb_sites *s, x86_reg reg)
+{
+	const cs_x86 *x = &s->insn->detail->x86;
+	cs_regs in, out;
+	uint8_t n_in, n_out;
+
+	if (cs_regs_access(s->handle, s->insn, in, &n_in, out, &n_out) != CS_ERR_OK)
+		return true;
+	for (uint8_t i = 0; i < n_out; i++) {
+		if (out[i] == reg)
+			return true;
+	}
+	for (uint8_t i = 0; i < x->op_count; i++) {
+		const cs_x86_op *op = &x->operands[i];
+
+		if (op->type == X86_OP_MEM && (op->access & CS_AC_WRITE) != 0 && op->mem.base == reg &&
+		    op->mem.disp == 0)
+			return true;
+	}
+	return false;
+}
+
+bool xb_sites_keeps(struct xb_sites *s, xb_addr from, xb_addr to, int reg)
+{
+	uint8_t bytes[2 * REACH];
+	const uint8_t *at = bytes;
+	uint64_t pc = from;
+	size_t left;
+
+	if (to < from || to - from > sizeof(bytes))
+		return false;
+	left = xb_mem_try(s->vm->mem, from, bytes, (size_t)(to - from));
+	while (pc < to) {
+		if (!cs_disasm_iter(s->handle, &at, &left, &pc, s->insn) ||
+		    s->insn->id == X86_INS_JMP || s->insn->id == X86_INS_RET ||
+		    writes(s, register_of(reg)))
+			return false;
+	}
+	return pc == to;
+}
+
+bool xb_sites_settled(struct xb_sites *s, xb_addr from, int reg, int other)
+{
+	uint8_t bytes[REACH];
+	const uint8_t *at = bytes;
+	uint64_t pc = from;
+	size_t left = xb_mem_try(s->vm->mem, from, bytes, sizeof(bytes));
+
+	while (cs_disasm_iter(s->handle, &at, &left, &pc, s->insn)) {
+		const cs_x86 *x = &s->insn->detail->x86;
+
+		if (s->insn->id == X86_INS_JMP)
+			return x->op_count == 1 && x->operands[0].type != X86_OP_IMM;
+		if (s->insn->id == X86_INS_RET || s->insn->id == X86_INS_CALL ||
+		    writes(s, register_of(reg)) || writes(s, register_of(other)))
+			return false;
+	}
+	return false;
 }

@@ -40,6 +40,20 @@ enum { XB_FRAME_UNKNOWN = -1, XB_FRAME_BY_RBP = -2 /* ends at the word rbp point
 int32_t xb_sites_frame(struct xb_sites *s, const struct xb_function *f, const struct xb_jitlist *jit,
 		       xb_addr pc);
 
+/**
+ * Whether code that runs from @from gets to @to on a straight way without writing the register @reg (DWARF number) or
+ * the word it points to.
+ * Cost: about 1 us an instruction; nothing is remembered.
+ */
+bool xb_sites_keeps(struct xb_sites *s, xb_addr from, xb_addr to, int reg);
+
+/**
+ * Whether code that runs from @from comes to a jump through a register or memory without writing @reg, @other or the
+ * words they point to, and without calling.
+ * Cost: about 1 us an instruction; nothing is remembered.
+ */
+bool xb_sites_settled(struct xb_sites *s, xb_addr from, int reg, int other);
+
 /** Code was replaced: places must be decoded again. */
 void xb_sites_forget(struct xb_sites *s);
 

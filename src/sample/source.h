@@ -17,6 +17,8 @@
 
 #include <sys/types.h>
 
+struct xb_frozen;
+
 /* One thread at one instant.  Pointers are valid during the callback only. */
 struct xb_raw_sample {
 	pid_t tid;
@@ -31,6 +33,18 @@ struct xb_raw_sample {
 	xb_addr stack_addr; /* user stack bytes start at the sampled rsp … */
 	size_t stack_len;   /* … and end where the copy was full or a page was never touched */
 	const unsigned char *stack;
+	const struct xb_frozen *frozen; /* what else was copied at that instant, or NULL */
+};
+
+/* A process as it was when a sample of it was taken. */
+struct xb_frozen {
+	xb_addr proc; /* Process structure, 0: the thread ran no process */
+	const unsigned char *proc_bytes;
+	size_t proc_len;
+	xb_addr e_addr; /* the Erlang stack, or more than it: it may begin further up */
+	const unsigned char *e_stack;
+	size_t e_len;
+	bool moving; /* half way through a collection: the stack is where c_p->stop says, which is in no heap */
 };
 
 enum xb_event_kind {
@@ -98,7 +112,8 @@ enum xb_wake {
 };
 
 struct xb_source_ops {
-	const char *name; /* "perf", "poll": for reports */
+	const char *name; /* "bpf", "perf", "poll": for reports */
+	bool freezes;     /* samples hold all there is to know: letting them wait makes nothing older */
 	struct xb_error *(*start)(void *self);
 	struct xb_error *(*drain)(void *self, const struct xb_taker *sink);
 	struct xb_error *(*wait)(void *self, int timeout_ms, int caller_fd, unsigned *ret_why);

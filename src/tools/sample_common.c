@@ -1,8 +1,6 @@
 #include "tools/sample_run.h"
 
 #include "elf/regs.h"
-#include "sample/perf.h"
-#include "sample/poll.h"
 #include "tools/attach.h"
 
 #include <string.h>
@@ -38,14 +36,12 @@ static bool wakes_each(const struct sample_ctx *c, uint64_t period_ns)
 
 static int drain_ms(const struct sample_ctx *c)
 {
-	return strcmp(c->backend, "perf") == 0 && wakes_each(c, c->opts->interval_ns)
-		       ? WAKE_MS
-		       : XB_COLLECT_DRAIN_MS;
+	return c->backend == XB_BACKEND_PERF && wakes_each(c, c->opts->interval_ns) ? WAKE_MS : 0;
 }
 
 static struct xb_error *open_source(struct sample_ctx *c, uint64_t period_ns)
 {
-	struct xb_perf_options po = {
+	const struct xb_perf_options po = {
 		.period_ns = period_ns,
 		.stack_bytes = (size_t)c->opts->user_stack_bytes,
 		.wake_each = wakes_each(c, period_ns),
@@ -53,27 +49,14 @@ static struct xb_error *open_source(struct sample_ctx *c, uint64_t period_ns)
 		.kernel_stacks = c->opts->include_kernel,
 		.log = &c->run->log,
 	};
-	struct xb_error *err = NULL;
+	struct xb_str why_not = XB_STR_INIT;
+	struct xb_error *err = xb_backend_open(c->session, (enum xb_backend)c->opts->backend, &po,
+					       &c->source, &c->backend, &why_not);
 
-	if (c->opts->backend != SAMPLE_BACKEND_POLL) {
-		err = xb_perf_open(c->session->proc.pid, &po, &c->source);
-		if (err == NULL) {
-			c->backend = "perf";
-			return NULL;
-		}
-		if (c->opts->backend == SAMPLE_BACKEND_PERF || xb_error_code(err) == XB_ERR_GONE)
-			return err;
-		c->backend_note = xb_arena_printf(&c->run->arena, "%s", xb_error_message(err));
-		xb_logf(&c->run->log, XB_LOG_WARN,
-			"no perf events (%s); falling back to timed remote reads, whose stacks are not exact%s%s",
-			xb_error_message(err),
-			xb_error_advice(err) == NULL ? "" : "; to have perf events: ",
-			xb_error_advice(err) == NULL ? "" : xb_error_advice(err));
-		xb_error_destroy(err);
-	}
-	XB_TRY(xb_poll_open(c->session->proc.pid, period_ns, &c->source));
-	c->backend = "poll";
-	return NULL;
+	if (*xb_str_get(&why_not) != '\0')
+		c->backend_note = xb_arena_printf(&c->run->arena, "%s", xb_str_get(&why_not));
+	xb_str_deinit(&why_not);
+	return err;
 }
 
 struct xb_error *sample_prepare(struct sample_ctx *c, uint64_t period_ns)
@@ -116,7 +99,6 @@ struct xb_error *sample_collect(struct sample_ctx *c)
 	struct xb_collect_opts co = {
 		.duration_ns = c->opts->duration_ns,
 		.drain_ms = drain_ms(c),
-		.drain_most_ms = XB_COLLECT_DRAIN_MOST_MS,
 		.interrupted = sample_interrupted,
 		.progress = progress,
 		.arg = c,

@@ -58,7 +58,7 @@ void sample_health_facts(struct xb_report *r, const struct sample_ctx *c)
 	xb_report_health(r, "samples", "% samples", XB_KIND_UINT, xb_cell_uint(p->samples));
 	xb_report_health(r, "duration_ns", "in %", XB_KIND_DURATION_NS,
 			 xb_cell_uint(c->result.elapsed_ns));
-	xb_report_health(r, "backend", "by %", XB_KIND_TEXT, xb_cell_text(c->backend));
+	xb_report_health(r, "backend", "by %", XB_KIND_TEXT, xb_cell_text(xb_backend_name(c->backend)));
 	xb_report_health(r, "lost", "% lost", XB_KIND_UINT, xb_cell_uint(s->lost));
 	xb_report_health(r, "torn", "% torn", XB_KIND_UINT, xb_cell_uint(torn));
 	xb_report_health(r, "unresolved", "% unresolved", XB_KIND_UINT, xb_cell_uint(unresolved(p)));

@@ -12,7 +12,7 @@
 
 static const char *const by_names[] = { "function",  "line", "module", "process",
 					"scheduler", "cpu",  NULL };
-static const char *const backend_names[] = { "auto", "perf", "poll", NULL };
+static const char *const backend_names[] = { "auto", "bpf", "perf", "poll", NULL };
 
 /* The order of the kernel's perf_regs.h for x86. */
 const char *const sample_register_names[] = { "none", "rax", "rbx", "rcx", "rdx", "rsi",
@@ -61,8 +61,8 @@ static const struct xb_opt how_options[] = {
 	  .help = "one sample per TIME of CPU time instead of a frequency" },
 	{ "backend", 0, XB_OPT_ENUM, .at = AT(backend), .arg = "NAME", .def = "auto",
 	  .choices = backend_names,
-	  .help = "perf events, or timed remote reads (poll) that need less privilege and tell less; auto takes "
-		  "perf where permitted and says otherwise" },
+	  .help = "samples frozen in the kernel (bpf), perf events, or timed remote reads (poll): each needs less "
+		  "privilege than the one before and tells less; auto takes the first that is permitted" },
 	{ "max-callchain-depth", 0, XB_OPT_U64, .at = AT(max_callchain_depth), .arg = "N", .min = 1,
 	  .max = 1000000,
 	  .help = "keep at most N frames of a stack; without this, 1024 of a sample and all of what --process and "

@@ -26,13 +26,6 @@ enum sample_by {
 	SAMPLE_BY_CPU,
 };
 
-/* In the order of the choices of --backend. */
-enum sample_backend {
-	SAMPLE_BACKEND_AUTO, /* perf, or poll when the kernel refuses it, saying so */
-	SAMPLE_BACKEND_PERF,
-	SAMPLE_BACKEND_POLL,
-};
-
 /* No register was forced; else 1 + the number of the register in the x86-64 perf order
  * (sample_register_names). */
 #define SAMPLE_REGISTER_NONE 0
@@ -48,7 +41,7 @@ struct sample_opts {
 	struct xb_opt_list process; /* selectors; a sample is kept or a stack printed if one matches */
 	const char *blame;
 	unsigned by;      /* enum sample_by */
-	unsigned backend; /* enum sample_backend */
+	unsigned backend; /* enum xb_backend */
 	uint64_t duration_ns, frequency_hz, period_ns;
 	uint64_t top;
 	bool only_erlang, include_kernel, skid_summary, folded;

@@ -3,6 +3,7 @@
 #define XB_TOOLS_SAMPLE_RUN_H
 
 #include "out/report.h"
+#include "sample/backend.h"
 #include "tools/sample_opts.h"
 #include "view/collect.h"
 
@@ -14,8 +15,8 @@ struct sample_ctx {
 	struct xb_mixer *mixer;
 	struct xb_profile *profile;
 	struct xb_source source;
-	const char *backend;      /* "perf", "poll" */
-	const char *backend_note; /* why not perf, or NULL */
+	enum xb_backend backend;  /* the one in use */
+	const char *backend_note; /* why not a better one, or NULL */
 	struct xb_collect_result result;
 };
 

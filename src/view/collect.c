@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "os/target.h"
+#include "vm/code.h"
 
 struct run {
 	struct xb_profile *p;
@@ -64,23 +65,50 @@ static struct xb_error *drain(struct run *r, struct xb_source *source)
 
 /*
  * A look at the rings costs as much as some ten samples, because all it touches has left the caches: with fewer than FEW
- * in the shorter time, wait the longer one.  While code is being loaded, do not: samples of the time between two looks
- * may be from before or after a change, and what differs in them has no name.
+ * in the usual time, wait longer.  Where something is read after the samples, it is as old as the wait; frozen ones can
+ * wait much longer.  While code is being loaded, do not: samples of the time between two looks may be from before or after
+ * a change, and what differs in them has no name.
  */
-static int pace(struct run *r, uint64_t now, uint64_t got, uint64_t waited_ns)
+static int pace(struct run *r, const struct xb_source *source, uint64_t now, uint64_t got,
+		uint64_t waited_ns)
 {
-	enum { FEW = 40, SETTLED_NS = 1000000000 };
-	uint64_t shorter = (uint64_t)r->opts->drain_ms * 1000000;
+	enum {
+		FEW = 40,
+		SETTLED_NS = 1000000000,
+		READ_MS = 10,
+		FEW_READ_MS = 30,
+		FROZEN_MS = 100,
+		FEW_FROZEN_MS = 200
+	};
+	uint64_t usual = source->ops->freezes ? FROZEN_MS : READ_MS;
 
+	if (r->opts->drain_ms != 0)
+		return r->opts->drain_ms;
 	if (r->code_changes != r->p->code_changes) {
 		r->code_changes = r->p->code_changes;
 		r->changed_ns = now;
 	}
 	if (r->changed_ns != 0 && now - r->changed_ns < SETTLED_NS)
-		return r->opts->drain_ms;
-	return r->opts->drain_most_ms > r->opts->drain_ms && got * shorter < FEW * waited_ns
-		       ? r->opts->drain_most_ms
-		       : r->opts->drain_ms;
+		return READ_MS;
+	if (got * usual * 1000000 >= FEW * waited_ns)
+		return (int)usual;
+	return source->ops->freezes ? FEW_FROZEN_MS : FEW_READ_MS;
+}
+
+/* Wait for samples; a change of code ends it, for what waits in the ring has names only as long as they are known. */
+static struct xb_error *await(struct run *r, struct xb_source *source, int ms, unsigned *why)
+{
+	enum { SLICE_MS = 20 };
+	bool stale = false;
+
+	if (!source->ops->freezes)
+		return xb_source_wait(source, ms, -1, why);
+	for (*why = 0; ms > 0 && *why == 0 && !stale; ms -= SLICE_MS) {
+		XB_TRY(xb_source_wait(source, XB_MIN(ms, SLICE_MS), -1, why));
+		/* A target that cannot be read any more shows in what follows. */
+		xb_error_destroy(xb_code_is_stale(r->p->s->vm, &stale));
+	}
+	return NULL;
 }
 
 static struct xb_error *loop(struct run *r, struct xb_source *source, uint64_t start)
@@ -89,7 +117,7 @@ static struct xb_error *loop(struct run *r, struct xb_source *source, uint64_t s
 
 	while (!r->out->target_gone && !r->out->interrupted && !r->out->satisfied) {
 		uint64_t now = xb_now_ns(), elapsed = now - start, left;
-		int wait_ms = pace(r, now, r->p->samples - counted, now - last);
+		int wait_ms = pace(r, source, now, r->p->samples - counted, now - last);
 		unsigned why = 0;
 
 		if (elapsed >= r->opts->duration_ns)
@@ -97,7 +125,7 @@ static struct xb_error *loop(struct run *r, struct xb_source *source, uint64_t s
 		last = now;
 		counted = r->p->samples;
 		left = (r->opts->duration_ns - elapsed) / 1000000 + 1;
-		XB_TRY(xb_source_wait(source, (int)XB_MIN((uint64_t)wait_ms, left), -1, &why));
+		XB_TRY(await(r, source, (int)XB_MIN((uint64_t)wait_ms, left), &why));
 		XB_TRY(drain(r, source));
 		r->out->target_gone |= (why & XB_WAKE_EXIT) != 0;
 		r->out->interrupted =

@@ -5,14 +5,10 @@
 #include "sample/source.h"
 #include "view/profile.h"
 
-/* How often to look, for who has no reasons of his own. */
-enum { XB_COLLECT_DRAIN_MS = 10, XB_COLLECT_DRAIN_MOST_MS = 30 };
-
 struct xb_collect_opts {
 	uint64_t duration_ns;
-	int drain_ms; /* how long samples may wait in the ring; what is read afterwards is that old */
-	/* How long they may wait where few come, so that a look at the rings is worth its cost; 0: no longer. */
-	int drain_most_ms;
+	int drain_ms; /* how long samples may wait in the ring; what is read afterwards is that old; 0: as suits the
+			 source and the rate */
 	bool (*interrupted)(void *arg); /* asked often; NULL: never */
 	void (*progress)(void *arg, uint64_t elapsed_ns,
 			 uint64_t samples); /* at most ten times a second; NULL: none */
