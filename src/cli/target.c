@@ -14,6 +14,9 @@ const struct xb_opt xb_target_options[] = {
 	  .help = "the VM to look at; the same as the argument" },
 	{ "debug-dir", 0, XB_OPT_STRING, .at = AT(debug_dir), .arg = "DIR",
 	  .help = "look for separate debug files in DIR first" },
+	{ "layout", 0, XB_OPT_STRING, .at = AT(layout), .arg = "FILE",
+	  .help = "where the VM's structures have their fields: from the table in FILE (see erlang-layout) instead of "
+		  "debug information or a built-in table; checked on the VM all the same" },
 	{ 0 },
 };
 

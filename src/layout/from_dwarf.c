@@ -2,9 +2,9 @@
 
 #include "base/vec.h"
 #include "elf/dwtypes.h"
+#include "layout/entry.h"
 #include "layout/table.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* One spelling of one entry; the entries' spellings follow each other in the order they are believed. */
@@ -76,18 +76,6 @@ static bool ask_all(struct questions *q)
 	return true;
 }
 
-static bool width_expected(const char *widths, uint64_t width)
-{
-	const char *text;
-	int len;
-
-	while (next_alternative(&widths, &text, &len)) {
-		if (strtoull(text, NULL, 10) == width)
-			return true;
-	}
-	return false;
-}
-
 static void note_difference(struct xb_layout *l, const struct xb_log *log, const char *name,
 			    uint64_t dwarf, uint64_t dwarf_width, uint64_t table, uint64_t table_width)
 {
@@ -106,7 +94,7 @@ static struct xb_error *take_field(struct xb_layout *l, int f, const struct xb_d
 	bool embedded = strcmp(spec->width, "0") == 0;
 	uint16_t width = embedded ? 0 : (uint16_t)w->width;
 
-	if (!embedded && !width_expected(spec->width, w->width))
+	if (!embedded && !xb_entry_width_ok(spec->width, w->width))
 		return xb_errorf(XB_ERR_NO_LAYOUT,
 				 "%s: DWARF gives %s %llu bytes, this program reads fields of %s",
 				 spec->name, w->name, (unsigned long long)w->width, spec->width);
@@ -127,6 +115,7 @@ static void take_size(struct xb_layout *l, int s, const struct xb_dwtypes_want *
 		note_difference(l, log, xb_layout_size_specs[s].name, w->width, w->width, l->size[s],
 				l->size[s]);
 	l->size[s] = w->width;
+	l->size_from[s] = XB_FROM_DWARF;
 	l->from_dwarf++;
 }
 
@@ -145,9 +134,10 @@ static struct xb_error *leave(struct xb_layout *l, struct asked who, const struc
 	}
 	if (spec->must)
 		return xb_errorf(XB_ERR_NO_LAYOUT, "%s: DWARF does not tell: %s", spec->name, why->why);
-	if (who.is_size)
+	if (who.is_size) {
 		l->size[who.id] = 0;
-	else
+		l->size_from[who.id] = XB_FROM_NOWHERE;
+	} else
 		l->field[who.id] = (struct xb_layout_place){ .from = XB_FROM_NOWHERE };
 	return NULL;
 }

@@ -6,18 +6,23 @@
 #include <string.h>
 
 /* DWARF numbers of the x86-64 registers a table may name. */
-static int8_t reg_number(const char *name)
-{
-	static const char *const names[] = {
-		"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8",
-		"r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip",
-	};
+static const char *const reg_names[] = {
+	"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp",
+	"r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15",
+};
 
-	for (size_t i = 0; name != NULL && i < XB_ARRAY_LEN(names); i++) {
-		if (strcmp(names[i], name) == 0)
+int8_t xb_layout_reg_number(const char *name)
+{
+	for (size_t i = 0; name != NULL && i < XB_ARRAY_LEN(reg_names); i++) {
+		if (strcmp(reg_names[i], name) == 0)
 			return (int8_t)i;
 	}
 	return -1;
+}
+
+const char *xb_layout_reg_text(int reg)
+{
+	return reg >= 0 && (size_t)reg < XB_ARRAY_LEN(reg_names) ? reg_names[reg] : NULL;
 }
 
 static void from_table(const struct xb_layout_table *t, struct xb_layout *ret)
@@ -29,14 +34,41 @@ static void from_table(const struct xb_layout_table *t, struct xb_layout *ret)
 				(struct xb_layout_place){ t->field[f].offset,
 							  (uint16_t)t->field[f].width, XB_FROM_TABLE };
 	}
-	for (int s = 0; s < XB_S__COUNT; s++)
+	for (int s = 0; s < XB_S__COUNT; s++) {
 		ret->size[s] = t->size[s].value;
+		ret->size_from[s] = t->size[s].given ? XB_FROM_TABLE : XB_FROM_NOWHERE;
+	}
 	for (int k = 0; k < XB_K__COUNT; k++) {
 		ret->konst[k] = t->konst[k].value;
 		ret->has_konst[k] = t->konst[k].given;
+		ret->konst_from[k] = t->konst[k].given ? XB_FROM_TABLE : XB_FROM_NOWHERE;
 	}
-	for (int r = 0; r < XB_R__COUNT; r++)
-		ret->reg[r] = reg_number(t->reg[r]);
+	for (int r = 0; r < XB_R__COUNT; r++) {
+		ret->reg[r] = xb_layout_reg_number(t->reg[r]);
+		ret->reg_from[r] = ret->reg[r] >= 0 ? XB_FROM_TABLE : XB_FROM_NOWHERE;
+	}
+}
+
+size_t xb_layout_n_builtin(void)
+{
+	return xb_layout_n_tables;
+}
+
+void xb_layout_builtin(size_t i, struct xb_layout *ret)
+{
+	xb_assert(i < xb_layout_n_tables);
+	from_table(&xb_layout_tables[i], ret);
+}
+
+bool xb_layout_named(const char *name, struct xb_layout *ret)
+{
+	for (size_t i = 0; i < xb_layout_n_tables; i++) {
+		if (strcmp(xb_layout_tables[i].name, name) == 0) {
+			from_table(&xb_layout_tables[i], ret);
+			return true;
+		}
+	}
+	return false;
 }
 
 /* "25 jit, 25 emu, …" for the sentence that refuses. */
@@ -100,6 +132,37 @@ struct xb_error *xb_layout_base(unsigned release, enum xb_flavor flavor,
 	return err;
 }
 
+/* Smaller is nearer; an older release wins a tie. */
+static unsigned distance(unsigned release, unsigned other)
+{
+	return other < release ? 2 * (release - other) - 1 : 2 * (other - release);
+}
+
+struct xb_error *xb_layout_nearest(unsigned release, enum xb_flavor flavor, uint64_t process_size,
+				   struct xb_layout *ret, bool *ret_fits)
+{
+	const struct xb_layout_table *best = NULL;
+	bool fits = false;
+
+	for (size_t i = 0; i < xb_layout_n_tables && !fits; i++) {
+		const struct xb_layout_table *t = &xb_layout_tables[i];
+
+		if (t->flavor != flavor)
+			continue;
+		fits = t->release == release && t->size[XB_S_Process].value == process_size;
+		if (fits || best == NULL ||
+		    distance(release, t->release) < distance(release, best->release))
+			best = t;
+	}
+	if (best == NULL)
+		return xb_errorf(XB_ERR_NO_LAYOUT,
+				 "there is no layout table for any release with the %s",
+				 flavor == XB_FLAVOR_JIT ? "JIT" : "interpreter");
+	from_table(best, ret);
+	*ret_fits = fits;
+	return NULL;
+}
+
 struct xb_error *xb_layout_for(unsigned release, enum xb_flavor flavor,
 			       uint64_t (*process_size)(void *arg, const struct xb_layout *l),
 			       void *arg, struct xb_layout *ret)
@@ -116,7 +179,12 @@ struct xb_error *xb_layout_for(unsigned release, enum xb_flavor flavor,
 
 void xb_layout_write_source(const struct xb_layout *l, struct xb_str *out)
 {
-	if (l->from_dwarf == 0)
+	if (l->file != NULL) {
+		xb_str_addf(out, "file %s", l->file);
+		if (l->base != NULL)
+			xb_str_addf(out, " (%u entries, the rest from table %s)", l->from_file,
+				    l->base);
+	} else if (l->from_dwarf == 0)
 		xb_str_add(out, "table");
 	else
 		xb_str_addf(out, "DWARF (%u fields, %u differ from table)", l->from_dwarf,
@@ -163,6 +231,8 @@ const char *xb_provenance_name(enum xb_provenance from)
 		return "table";
 	case XB_FROM_DWARF:
 		return "DWARF";
+	case XB_FROM_FILE:
+		return "file";
 	case XB_FROM_USER:
 		return "command line";
 	}

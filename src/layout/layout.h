@@ -18,6 +18,7 @@ enum xb_provenance {
 	XB_FROM_NOWHERE, /* not known: xb_layout_has() is false */
 	XB_FROM_TABLE,   /* checked-in table */
 	XB_FROM_DWARF,   /* debug information of the target itself */
+	XB_FROM_FILE,    /* a table that the user gave: layout/text.h */
 	XB_FROM_USER,    /* forced on the command line */
 };
 
@@ -28,7 +29,10 @@ struct xb_layout_place {
 };
 
 struct xb_layout {
-	const char *name; /* "otp-25-jit"; static */
+	const char *name; /* "otp-25-jit"; static, or of whoever read a file */
+	const char *file; /* where a user's table was read, or NULL; borrowed likewise */
+	const char
+		*base; /* the built-in table that what a file does not give is from, or NULL; static */
 	unsigned release; /* OTP major */
 	enum xb_flavor flavor;
 	struct xb_layout_place field[XB_F__COUNT];
@@ -36,8 +40,11 @@ struct xb_layout {
 	uint64_t konst[XB_K__COUNT];
 	bool has_konst[XB_K__COUNT];
 	int8_t reg[XB_R__COUNT]; /* DWARF register number, -1: not in a fixed register */
-	unsigned from_dwarf;     /* how many entries DWARF gave */
-	unsigned dwarf_differs;  /* how many of them contradicted the table */
+	/* enum xb_provenance of the above */
+	uint8_t size_from[XB_S__COUNT], konst_from[XB_K__COUNT], reg_from[XB_R__COUNT];
+	unsigned from_dwarf;    /* how many entries DWARF gave */
+	unsigned from_file;     /* how many a user's table gave itself */
+	unsigned dwarf_differs; /* how many of them contradicted the table */
 };
 
 /**
@@ -62,6 +69,24 @@ XB_NODISCARD struct xb_error *xb_layout_base(unsigned release, enum xb_flavor fl
 					     uint64_t (*process_size)(void *arg,
 								      const struct xb_layout *l),
 					     void *arg, struct xb_layout *ret, bool *ret_fits);
+
+/** How many tables are checked in, and table @i of them, in the order of xb_layout_for(). */
+size_t xb_layout_n_builtin(void);
+void xb_layout_builtin(size_t i, struct xb_layout *ret);
+
+/** The checked-in table called @name; false when there is none. */
+XB_NODISCARD bool xb_layout_named(const char *name, struct xb_layout *ret);
+
+/**
+ * The table to take from what debug information does not tell, for a file instead of a VM: of the release and flavor
+ * and with a process structure of @process_size bytes; else of both; else of the flavor and the nearest release, of
+ * two equally near ones the older.
+ * @param ret_fits  As of xb_layout_base().
+ * @return NULL, or NO_LAYOUT when there is no table for the flavor.
+ */
+XB_NODISCARD struct xb_error *xb_layout_nearest(unsigned release, enum xb_flavor flavor,
+						uint64_t process_size, struct xb_layout *ret,
+						bool *ret_fits);
 
 static inline bool xb_layout_has(const struct xb_layout *l, enum xb_layout_field f)
 {
@@ -88,11 +113,17 @@ const char *xb_layout_size_type(enum xb_layout_size s);
 /** The live check that proves a field, for messages; static. */
 const char *xb_layout_field_check(enum xb_layout_field f);
 
-/** Append where the offsets came from: "table", or "DWARF (71 fields, 0 differ from table)". */
+/**
+ * Append where the offsets came from: "table", "DWARF (71 fields, 0 differ from table)", "file x.tab", or
+ * "file x.tab (3 entries, the rest from table otp-25-jit)".
+ */
 void xb_layout_write_source(const struct xb_layout *l, struct xb_str *out);
 
 /** "table", "DWARF", …; static. */
 const char *xb_provenance_name(enum xb_provenance from);
+/** "rbx" of a DWARF register number, and back (-1: no such register); NULL for none.  Static. */
+const char *xb_layout_reg_text(int reg);
+int8_t xb_layout_reg_number(const char *name);
 /** "jit" or "emu", as the VM itself says; static. */
 const char *xb_flavor_name(enum xb_flavor flavor);
 

@@ -19,6 +19,8 @@ struct xb_session_opts {
 	const char *target;    /* pid or node name; NULL: the only VM there is */
 	const char *debug_dir; /* extra directory for separate debug files, or NULL */
 	const struct xb_log *log;
+	const struct xb_layout *layout; /* the user's, or NULL; lives as long as the session */
+	struct xb_vm_trial *trial;      /* as in struct xb_vm_source, or NULL */
 };
 
 struct xb_session {

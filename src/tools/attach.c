@@ -1,10 +1,13 @@
 #include "tools/attach.h"
 
+#include "layout/text.h"
+
 struct xb_error *tool_attach(struct xb_tool_run *run, const struct xb_target_opts *opts,
-			     const struct xb_target *target, const char **ret_text,
-			     struct xb_session **ret)
+			     const struct xb_target *target, struct xb_vm_trial *trial,
+			     const char **ret_text, struct xb_session **ret)
 {
-	struct xb_session_opts so = { .debug_dir = opts->debug_dir, .log = &run->log };
+	struct xb_session_opts so = { .debug_dir = opts->debug_dir, .log = &run->log, .trial = trial };
+	struct xb_layout *layout;
 	struct xb_session *s = NULL;
 
 	if (target->kind == XB_TARGET_PID) {
@@ -16,6 +19,13 @@ struct xb_error *tool_attach(struct xb_tool_run *run, const struct xb_target_opt
 	}
 	if (ret_text != NULL)
 		*ret_text = so.target;
+	if (opts->layout != NULL) {
+		layout = xb_arena_alloc(&run->arena, sizeof(*layout));
+		if (layout == NULL)
+			return xb_error_nomem();
+		XB_TRY(xb_layout_load(opts->layout, &run->arena, layout));
+		so.layout = layout;
+	}
 	XB_TRY(xb_session_open(&so, &s));
 	if (target->kind != XB_TARGET_PID && !run->common.quiet)
 		xb_logf(&run->log, XB_LOG_WARN, "%s", s->how);

@@ -61,7 +61,7 @@ static struct xb_error *run_inspect(struct xb_tool_run *run)
 
 	if (o->list)
 		return inspect_list(run, o->output);
-	XB_TRY(tool_attach(run, &o->target_opts, &o->target, NULL, &s));
+	XB_TRY(tool_attach(run, &o->target_opts, &o->target, NULL, NULL, &s));
 	attached = xb_now_ns();
 	XB_TRY(xb_session_explain(s, xb_system_gather(s, &run->arena, &system)));
 	inspect_system_init(&rows, &run->arena);

@@ -184,7 +184,7 @@ static bool process_section(const struct xb_session *s, const struct xb_system *
 static bool layout_section(const struct xb_session *s, struct xb_table *rows)
 {
 	const struct xb_layout *l = &s->vm->layout;
-	size_t known[4] = { 0 };
+	size_t known[XB_FROM_USER + 1] = { 0 };
 	struct section t = BEGIN(rows, fact_columns);
 
 	for (size_t f = 0; f < XB_F__COUNT; f++) {
@@ -196,6 +196,7 @@ static bool layout_section(const struct xb_session *s, struct xb_table *rows)
 	fact(&t, "layout", xb_cell_text(l->name));
 	fact(&t, "fields_from_table", xb_cell_uint(known[XB_FROM_TABLE]));
 	fact(&t, "fields_from_dwarf", xb_cell_uint(known[XB_FROM_DWARF]));
+	fact(&t, "fields_from_file", xb_cell_uint(known[XB_FROM_FILE]));
 	fact(&t, "fields_from_user", xb_cell_uint(known[XB_FROM_USER]));
 	fact(&t, "fields_unknown", xb_cell_uint(known[XB_FROM_NOWHERE]));
 	fact(&t, "dwarf_contradicts_table", xb_cell_uint(l->dwarf_differs));

@@ -75,13 +75,11 @@ struct pending {
 };
 
 /* What the name is behind: the bytes, or a binary term, whose pointer carries tag bits (2 boxed, and the literal tag). */
-static xb_addr name_address(const struct xb_vm *vm, const unsigned char *atom)
+static xb_addr name_address(const struct xb_rec *atom)
 {
-	const struct xb_layout *l = &vm->layout;
-
-	if (xb_layout_has(l, XB_F_Atom_bin))
-		return xb_load64(atom, xb_layout_at(l, XB_F_Atom_bin)) & ~(uint64_t)7;
-	return xb_load64(atom, xb_layout_at(l, XB_F_Atom_name));
+	if (xb_layout_has(atom->layout, XB_F_Atom_bin))
+		return xb_rec_get(atom, XB_F_Atom_bin) & ~(uint64_t)7;
+	return xb_rec_get(atom, XB_F_Atom_name);
 }
 
 /*
@@ -149,14 +147,14 @@ static size_t read_structs(struct xb_vm *vm, uint32_t seg_no, const uint64_t *pt
 		goto out;
 	}
 	for (size_t i = 0; i < n; i++) {
-		const unsigned char *a = io[i].buf;
-		uint32_t index = xb_load32(a, xb_layout_at(l, XB_F_Atom_index));
-		uint32_t len = xb_load16(a, xb_layout_at(l, XB_F_Atom_len));
+		struct xb_rec atom = { l, io[i].buf, io[i].len };
+		uint32_t index = (uint32_t)xb_rec_get(&atom, XB_F_Atom_index);
+		uint32_t len = (uint32_t)xb_rec_get(&atom, XB_F_Atom_len);
 
 		if (io[i].got < io[i].len || len > MAX_ATOM_BYTES ||
 		    index != (seg_no << SEG_BITS) + from + i)
 			continue;
-		todo[found++] = (struct pending){ from + (uint32_t)i, len, name_address(vm, a) };
+		todo[found++] = (struct pending){ from + (uint32_t)i, len, name_address(&atom) };
 	}
 out:
 	free(io);

@@ -88,6 +88,15 @@ static const struct {
 
 enum { RUNS = 3 };
 
+bool xb_check_exists(const char *name)
+{
+	for (size_t i = 0; i < XB_ARRAY_LEN(checks); i++) {
+		if (strcmp(checks[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool feeds(const struct xb_layout *l, enum xb_layout_field f, size_t which)
 {
 	const char *name = xb_layout_field_name(f);
@@ -127,14 +136,20 @@ static struct xb_error *violated(const struct xb_vm *vm, size_t which, const str
 	struct xb_error *err;
 
 	feeding_fields(&vm->layout, which, &fields);
-	err = xb_error_advise(
-		xb_errorf(
-			XB_ERR_MISMATCH,
-			"layout %s does not fit this VM: %u of %u objects break %s (%s)%s%s; it rests on %s",
-			vm->layout.name, r->failed, r->tested, r->name, r->promise,
-			cause == NULL ? "" : ": ", cause == NULL ? "" : cause,
-			fields.len > 0 ? xb_str_get(&fields) : "the symbols found"),
-		"the VM was built with other options than the table's: install its debug information so that the layout can be read from it");
+	err = xb_errorf(
+		XB_ERR_MISMATCH,
+		"layout %s does not fit this VM: %u of %u objects break %s (%s)%s%s; it rests on %s",
+		vm->layout.name, r->failed, r->tested, r->name, r->promise, cause == NULL ? "" : ": ",
+		cause == NULL ? "" : cause, fields.len > 0 ? xb_str_get(&fields) : "the symbols found");
+	if (vm->layout.file != NULL)
+		err = xb_error_advise(
+			err,
+			"%s is not about this build: have erlang-layout dump write one from its debug information, or leave --layout out",
+			vm->layout.file);
+	else
+		err = xb_error_advise(
+			err,
+			"the VM was built with other options than the table's: install its debug information so that the layout can be read from it");
 	xb_str_deinit(&fields);
 	return err;
 }

@@ -24,6 +24,9 @@ struct xb_check_result {
 
 XB_VEC(xb_check_results, struct xb_check_result);
 
+/** Whether there is a check called @name; the contract may name one of another place, or "-". */
+bool xb_check_exists(const char *name);
+
 /**
  * Run every check.
  * @param results  May be NULL; receives one entry per check run, also on error.

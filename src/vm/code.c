@@ -66,6 +66,7 @@ static struct xb_error *read_state(struct xb_vm *vm, struct code_state *ret)
 	uint64_t size = l->size[XB_S_ranges];
 	unsigned char all[256];
 	struct code_state s = { 0 };
+	struct xb_rec rec;
 	xb_addr jit = vm->roots.at[XB_ROOT_JIT_DESCRIPTOR].addr;
 	struct xb_io io[3] = {
 		{ .addr = vm->roots.at[XB_ROOT_CODE_INDEX].addr, .len = 4, .buf = &s.active },
@@ -73,7 +74,7 @@ static struct xb_error *read_state(struct xb_vm *vm, struct code_state *ret)
 		{ .addr = jit + 16, .len = 8, .buf = &s.jit_first },
 	};
 
-	if (io[1].len > sizeof(all))
+	if (size > sizeof(all) / CODE_INDICES)
 		return xb_errorf(XB_ERR_MISMATCH, "struct ranges of %llu bytes is too large",
 				 (unsigned long long)size);
 	XB_TRY(xb_mem_readv(vm->mem, io, jit == 0 ? 2 : 3));
@@ -82,8 +83,9 @@ static struct xb_error *read_state(struct xb_vm *vm, struct code_state *ret)
 	if (s.active >= CODE_INDICES)
 		return xb_errorf(XB_ERR_MISMATCH,
 				 "the active code index is %u, it can only be 0, 1 or 2", s.active);
-	s.modules = xb_load64(all, s.active * size + xb_layout_at(l, XB_F_ranges_modules));
-	s.n = xb_load64(all, s.active * size + xb_layout_at(l, XB_F_ranges_n));
+	rec = (struct xb_rec){ l, all + s.active * size, size };
+	s.modules = xb_rec_get(&rec, XB_F_ranges_modules);
+	s.n = xb_rec_get(&rec, XB_F_ranges_n);
 	if (s.n > MAX_MODULES)
 		return xb_errorf(XB_ERR_MISMATCH, "%llu loaded modules cannot be",
 				 (unsigned long long)s.n);

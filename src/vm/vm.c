@@ -8,6 +8,11 @@
 
 #include <stdlib.h>
 
+static const char *flavor_text(enum xb_flavor flavor)
+{
+	return flavor == XB_FLAVOR_JIT ? "JIT" : "interpreter";
+}
+
 struct size_source {
 	const struct xb_vm_source *source;
 	struct xb_vm *vm;
@@ -33,6 +38,19 @@ static uint64_t process_size(void *arg, const struct xb_layout *l)
 	return size;
 }
 
+/* What the user says, if it is for such a VM at all; the checks judge it like any other. */
+static struct xb_error *take_layout(struct xb_vm *vm, const struct xb_layout *l)
+{
+	if (l->release != vm->id.otp || l->flavor != vm->id.flavor)
+		return xb_errorf(
+			XB_ERR_NO_LAYOUT,
+			"layout %s from %s is for OTP %u with the %s; this VM is OTP %u with the %s",
+			l->name, l->file == NULL ? "the table" : l->file, l->release,
+			flavor_text(l->flavor), vm->id.otp, flavor_text(vm->id.flavor));
+	vm->layout = *l;
+	return NULL;
+}
+
 /*
  * The target's own debug information is asked first: it knows builds that no table describes.  The table of the release
  * is needed all the same, for what debug information does not tell.
@@ -44,12 +62,14 @@ static struct xb_error *choose_layout(struct xb_vm *vm, const struct xb_vm_sourc
 	struct xb_error *err = xb_roots_proc_table(source, &size.proc_table);
 	bool fits = true;
 
+	vm->id.has_dwarf = dw != NULL;
 	if (err != NULL && xb_error_code(err) == XB_ERR_NO_SYMBOL) {
 		xb_error_destroy(err);
 		err = NULL;
 	}
-	vm->id.has_dwarf = dw != NULL;
-	if (err == NULL && dw != NULL) {
+	if (err == NULL && source->layout != NULL) {
+		err = take_layout(vm, source->layout);
+	} else if (err == NULL && dw != NULL) {
 		err = xb_layout_base(vm->id.otp, vm->id.flavor, process_size, &size, &vm->layout,
 				     &fits);
 		if (err == NULL)
@@ -74,11 +94,23 @@ static struct xb_error *attach(struct xb_vm *vm, const struct xb_vm_source *sour
 {
 	XB_TRY(xb_identify(source->image, &vm->id));
 	XB_TRY(choose_layout(vm, source));
+	if (source->trial != NULL) {
+		source->trial->layout = vm->layout;
+		source->trial->chosen = true;
+	}
 	XB_TRY(xb_atoms_create(vm, &vm->atoms));
 	XB_TRY(xb_code_create(vm, &vm->code));
 	XB_TRY(xb_roots_find(vm, source));
-	XB_TRY(xb_check_all(vm, &vm->checks));
-	return NULL;
+	return xb_check_all(vm, &vm->checks);
+}
+
+static bool copy_checks(const struct xb_check_results *from, struct xb_check_results *to)
+{
+	for (size_t i = 0; i < from->len; i++) {
+		if (!xb_check_results_push(to, from->data[i]))
+			return false;
+	}
+	return true;
 }
 
 struct xb_error *xb_vm_attach(const struct xb_vm_source *source, struct xb_vm **ret)
@@ -91,6 +123,8 @@ struct xb_error *xb_vm_attach(const struct xb_vm_source *source, struct xb_vm **
 	vm->mem = source->mem;
 	vm->log = source->log;
 	err = attach(vm, source);
+	if (source->trial != NULL && !copy_checks(&vm->checks, &source->trial->checks) && err == NULL)
+		err = xb_error_nomem();
 	if (err != NULL) {
 		xb_vm_detach(vm);
 		return err;

@@ -33,21 +33,31 @@ struct xb_vm {
 	struct xb_arena arena;          /* what lives as long as the VM object */
 };
 
+/* What attaching found out of the layout, for whoever tells of it; filled as far as it came, also on error. */
+struct xb_vm_trial {
+	bool chosen; /* @layout is what was tried */
+	struct xb_layout layout;
+	struct xb_check_results checks; /* those run, the violated one last; the caller's to deinit */
+};
+
 /* What attaching needs to know of the emulator's executable. */
 struct xb_vm_source {
 	struct xb_mem *mem;
 	const struct xb_log *log;
-	struct xb_image *image;     /* the emulator; borrowed, must outlive the VM object */
-	struct xb_symbols *symbols; /* of the image; borrowed */
-	xb_addr bias;               /* add to an ELF vaddr for the live address */
-	bool use_dwarf;             /* read the layout from debug information where there is any */
+	struct xb_image *image;         /* the emulator; borrowed, must outlive the VM object */
+	struct xb_symbols *symbols;     /* of the image; borrowed */
+	xb_addr bias;                   /* add to an ELF vaddr for the live address */
+	bool use_dwarf;                 /* read the layout from debug information where there is any */
+	const struct xb_layout *layout; /* take this one and look for no other, or NULL; its texts are
+					   borrowed as long as the VM object */
+	struct xb_vm_trial *trial;      /* or NULL; zeroed by the caller */
 };
 
 /**
  * Identify the VM, find its roots, choose and prove its layout.
  *
- * @return NULL, or: NOT_BEAM (no emulator), NO_LAYOUT (unknown release, flavor or build options),
- * NO_SYMBOL (a root was not found; the sentence lists the sources tried), MISMATCH (a live check
+ * @return NULL, or: NOT_BEAM (no emulator), NO_LAYOUT (unknown release, flavor or build options,
+ * or a layout given for another VM), NO_SYMBOL (a root was not found; the sentence lists the sources tried), MISMATCH (a live check
  * failed; the sentence names the field and the check), GONE, PERM. Cost: 3-10 ms; independent of the
  * number of processes.
  */
