@@ -7,6 +7,7 @@
 #include "vm/code.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const char *flavor_text(enum xb_flavor flavor)
 {
@@ -90,6 +91,54 @@ static struct xb_error *choose_layout(struct xb_vm *vm, const struct xb_vm_sourc
 	return err;
 }
 
+/* Roots that are known by their shape, in the order they are looked for, and the structures that make it up. */
+static const struct {
+	enum xb_root_id root;
+	const char *parts[2];
+} shaped[] = {
+	{ XB_ROOT_PROC_TABLE, { "ErtsPTab." } },
+	{ XB_ROOT_ATOM_TABLE, { "Hash.", "IndexTable." } },
+	{ XB_ROOT_RANGES, { "ranges." } },
+	{ XB_ROOT_MODULE_TABLES, { "Hash.", "IndexTable." } },
+};
+
+static void write_parts(const struct xb_layout *l, const char *const parts[2], struct xb_str *out)
+{
+	for (int i = 0; i < XB_F__COUNT; i++) {
+		const char *name = xb_layout_field_name((enum xb_layout_field)i);
+
+		for (size_t k = 0; k < 2 && parts[k] != NULL; k++) {
+			if (strncmp(name, parts[k], strlen(parts[k])) == 0 &&
+			    l->field[i].from != XB_FROM_NOWHERE)
+				xb_str_addf(out, "%s%s at %u", out->len == 0 ? "" : ", ", name,
+					    l->field[i].offset);
+		}
+	}
+}
+
+/* With a layout that somebody wrote, what cannot be found is most likely looked for in the wrong shape. */
+static struct xb_error *doubt_layout(const struct xb_vm *vm, struct xb_error *err)
+{
+	struct xb_str parts = XB_STR_INIT;
+	size_t i = 0;
+
+	if (err == NULL || vm->layout.file == NULL ||
+	    (xb_error_code(err) != XB_ERR_MISMATCH && xb_error_code(err) != XB_ERR_NO_SYMBOL))
+		return err;
+	while (i < XB_ARRAY_LEN(shaped) && vm->roots.at[shaped[i].root].addr != 0)
+		i++;
+	if (i == XB_ARRAY_LEN(shaped))
+		return err;
+	write_parts(&vm->layout, shaped[i].parts, &parts);
+	err = xb_error_advise(
+		xb_error_wrap(err, "layout %s from %s (%s)", vm->layout.name, vm->layout.file,
+			      xb_str_get(&parts)),
+		"%s is not about this build, or the VM hides where this is: try without --layout",
+		vm->layout.file);
+	xb_str_deinit(&parts);
+	return err;
+}
+
 static struct xb_error *attach(struct xb_vm *vm, const struct xb_vm_source *source)
 {
 	XB_TRY(xb_identify(source->image, &vm->id));
@@ -100,7 +149,7 @@ static struct xb_error *attach(struct xb_vm *vm, const struct xb_vm_source *sour
 	}
 	XB_TRY(xb_atoms_create(vm, &vm->atoms));
 	XB_TRY(xb_code_create(vm, &vm->code));
-	XB_TRY(xb_roots_find(vm, source));
+	XB_TRY(doubt_layout(vm, xb_roots_find(vm, source)));
 	return xb_check_all(vm, &vm->checks);
 }
 

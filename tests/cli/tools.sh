@@ -33,8 +33,10 @@ check() {
 # shellcheck disable=SC2016 # expanded by the inner shell
 full='"$0" --help >/dev/full' closed='set -o pipefail; { sleep 0.1; "$0" --help; } | true'
 
-for tool in erlang-sample erlang-write-perf-map erlang-inspect; do
+for tool in erlang-sample erlang-write-perf-map erlang-inspect erlang-layout; do
     program=$build/$tool
+    verb=()
+    [ "$tool" != erlang-layout ] || verb=(check)
     expect "$tool --help" 0 "" "$program" --help
     check "$tool --help names all exit codes" test "$(grep -c '^  [0-6]  ' "$out/1")" -eq 7
     check "$tool --help shows three examples" test "$(grep -c "^  $tool " "$out/1")" -ge 3
@@ -43,7 +45,7 @@ for tool in erlang-sample erlang-write-perf-map erlang-inspect; do
     check "$tool --version is one line" test "$(wc -l <"$out/1")" -eq 1
     expect "$tool with an unknown option" 2 "did you mean --verbose?" "$program" --verbos
     check "$tool keeps stdout for data" test ! -s "$out/1"
-    expect "$tool with a bad target" 2 "neither a process id nor a node name" "$program" 'a b'
+    expect "$tool with a bad target" 2 "neither a process id nor a node name" "$program" "${verb[@]}" 'a b'
     expect "$tool on a full disk" 1 "No space left on device" bash -c "$full" "$program"
     expect "$tool into a closed pipe" 0 "" bash -c "$closed" "$program"
     check "$tool is silent about a closed pipe" test ! -s "$out/2"
