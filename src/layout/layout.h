@@ -42,9 +42,12 @@ struct xb_layout {
 	int8_t reg[XB_R__COUNT]; /* DWARF register number, -1: not in a fixed register */
 	/* enum xb_provenance of the above */
 	uint8_t size_from[XB_S__COUNT], konst_from[XB_K__COUNT], reg_from[XB_R__COUNT];
-	unsigned from_dwarf;    /* how many entries DWARF gave */
-	unsigned from_file;     /* how many a user's table gave itself */
+	unsigned from_dwarf; /* how many entries DWARF gave */
+	unsigned from_file;  /* how many a user's table gave itself */
+	const char *
+		banner; /* of a user's table: what such builds show (layout/banner.h), or NULL; borrowed */
 	unsigned dwarf_differs; /* how many of them contradicted the table */
+	bool source_only; /* the table is from the release's source, and was proved on no VM but this one */
 };
 
 /**

@@ -3,9 +3,11 @@
  *
  *	# a comment, also behind an entry
  *	table NAME                   first, once
- *	inherit TABLE                a built-in table; before any entry: release, flavor and every entry that follows are its
+ *	inherit TABLE                a built-in table; before any entry: release, flavor, provenance and entries are its
  *	release NUMBER               OTP major
  *	flavor jit|emu
+ *	banner WORD…                 what the version banner of such builds shows (layout/banner.h): others are refused
+ *	provenance run|source        whether a VM was ever run with it, or it is only from the source
  *	field NAME OFFSET WIDTH      bytes; WIDTH one that the contract (fields.tab) allows
  *	size NAME BYTES
  *	const NAME NUMBER

@@ -15,7 +15,8 @@ struct xb_text_reader {
 	struct xb_arena *arena;
 	struct xb_layout l;
 	unsigned at; /* line */
-	unsigned table_line, inherit_line, release_line, flavor_line, entries;
+	unsigned table_line, inherit_line, release_line, flavor_line, banner_line, provenance_line;
+	unsigned entries;
 	/* Where each entry was given, by kind and index; 0: nowhere. */
 	unsigned line[XB_TEXT_KINDS][XB_F__COUNT + XB_S__COUNT + XB_K__COUNT + XB_R__COUNT];
 };

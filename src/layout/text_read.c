@@ -1,6 +1,7 @@
 #include "layout/text.h"
 
 #include "base/num.h"
+#include "layout/banner.h"
 #include "layout/text_impl.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 
 enum {
 	FILE_BYTES = 1 << 20, /* of a table; the built-in ones have 4 KiB */
-	MAX_WORDS = 4,        /* of a line, without the one too many */
+	MAX_WORDS = 8,        /* of a line, without the one too many */
 	MAX_NAME = 64,
 };
 
@@ -55,13 +56,14 @@ static struct xb_error *take_inherit(struct xb_text_reader *r, const char *name)
 
 	if (r->inherit_line != 0)
 		return XB_TEXT_BAD(r, "a second inherit; the first is in line %u", r->inherit_line);
-	if (r->entries > 0 || r->release_line != 0 || r->flavor_line != 0)
+	if (r->entries > 0 || r->release_line != 0 || r->flavor_line != 0 || r->provenance_line != 0)
 		return XB_TEXT_BAD(r, "inherit comes before everything that it is to be the rest of");
 	r->inherit_line = r->at;
 	if (xb_layout_named(name, &l)) {
 		l.base = l.name;
 		l.name = r->l.name;
 		l.file = r->l.file;
+		l.banner = r->l.banner;
 		r->l = l;
 		return NULL;
 	}
@@ -97,6 +99,39 @@ static struct xb_error *take_flavor(struct xb_text_reader *r, const char *text)
 	return NULL;
 }
 
+static struct xb_error *take_provenance(struct xb_text_reader *r, const char *text)
+{
+	if (r->provenance_line != 0)
+		return XB_TEXT_BAD(r, "the provenance is given twice, first in line %u",
+				   r->provenance_line);
+	if (strcmp(text, "run") != 0 && strcmp(text, "source") != 0)
+		return XB_TEXT_BAD(r, "the provenance is run or source, not '%.*s'", XB_TEXT_SHOWN,
+				   text);
+	r->provenance_line = r->at;
+	r->l.source_only = text[0] == 's';
+	return NULL;
+}
+
+static struct xb_error *take_banner(struct xb_text_reader *r, char *const *word, size_t n)
+{
+	struct xb_str text = XB_STR_INIT;
+
+	if (r->banner_line != 0)
+		return XB_TEXT_BAD(r, "the banner is given twice, first in line %u", r->banner_line);
+	for (size_t i = 1; i < n; i++) {
+		if (!xb_banner_knows(word[i])) {
+			xb_str_deinit(&text);
+			return XB_TEXT_BAD(r, "banner: '%.*s' says nothing of where fields are",
+					   XB_TEXT_SHOWN, word[i]);
+		}
+		xb_str_addf(&text, "%s%s", i == 1 ? "" : " ", word[i]);
+	}
+	r->banner_line = r->at;
+	r->l.banner = text.oom ? NULL : xb_arena_strndup(r->arena, xb_str_get(&text), text.len);
+	xb_str_deinit(&text);
+	return r->l.banner == NULL ? xb_error_nomem() : NULL;
+}
+
 /* --- lines --- */
 
 static bool is_entry(const char *word)
@@ -114,10 +149,9 @@ static struct xb_error *take_words(struct xb_text_reader *r, char *const *word, 
 		const char *word;
 		struct xb_error *(*take)(struct xb_text_reader *r, const char *text);
 	} heads[] = {
-		{ "table", take_table },
-		{ "inherit", take_inherit },
-		{ "release", take_release },
-		{ "flavor", take_flavor },
+		{ "table", take_table },           { "inherit", take_inherit },
+		{ "release", take_release },       { "flavor", take_flavor },
+		{ "provenance", take_provenance },
 	};
 
 	if (r->table_line == 0 && strcmp(word[0], "table") != 0)
@@ -129,6 +163,8 @@ static struct xb_error *take_words(struct xb_text_reader *r, char *const *word, 
 			return XB_TEXT_BAD(r, "%s wants one word behind it", word[0]);
 		return heads[i].take(r, word[1]);
 	}
+	if (strcmp(word[0], "banner") == 0)
+		return take_banner(r, word, n);
 	if (!is_entry(word[0]))
 		return XB_TEXT_BAD(r, "unknown word '%.*s'", XB_TEXT_SHOWN, word[0]);
 	return xb_text_entry(r, word, n);
@@ -182,6 +218,9 @@ struct xb_error *xb_layout_parse(const char *text, size_t len, const char *file,
 		return XB_TEXT_BAD(&r, "table %s ends and does not give its release", r.l.name);
 	if (r.flavor_line == 0 && r.inherit_line == 0)
 		return XB_TEXT_BAD(&r, "table %s ends and does not give its flavor", r.l.name);
+	if (r.l.banner != NULL && (strncmp(r.l.banner, "jit", 3) == 0) != (r.l.flavor == XB_FLAVOR_JIT))
+		return XB_TEXT_BAD(&r, "table %s: its flavor and its banner contradict each other",
+				   r.l.name);
 	XB_TRY(xb_text_finish(&r));
 	r.l.from_file = r.entries;
 	*ret = r.l;

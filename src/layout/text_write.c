@@ -45,6 +45,10 @@ void xb_layout_print(const struct xb_layout *l, const char *table, struct xb_str
 
 	xb_str_addf(out, "table %s\nrelease %u\nflavor %s\n", l->name, l->release,
 		    xb_flavor_name(l->flavor));
+	if (l->banner != NULL && l->banner[0] != '\0')
+		xb_str_addf(out, "banner %s\n", l->banner);
+	if (l->source_only)
+		xb_str_add(out, "provenance source\n");
 	for (size_t i = 0; i < xb_entry_count(); i++) {
 		struct xb_entry e = xb_entry_get(l, i);
 

@@ -2,7 +2,7 @@
 
 #include "elf/dwfile.h"
 #include "elf/dwtypes.h"
-#include "layout/entry.h"
+#include "layout/banner.h"
 #include "layout/from_dwarf.h"
 #include "layout/text.h"
 #include "out/text.h"
@@ -172,6 +172,20 @@ static void build_id_of(const struct source *s, char text[static 96])
 		(void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
 }
 
+static struct xb_error *banner_of(const struct source *s, struct xb_arena *arena, const char **ret)
+{
+	struct xb_str words = XB_STR_INIT;
+	const char *copy;
+
+	xb_banner_write(s->id.banner, &words);
+	copy = words.oom ? NULL : xb_arena_strndup(arena, xb_str_get(&words), words.len);
+	xb_str_deinit(&words);
+	if (copy == NULL)
+		return xb_error_nomem();
+	*ret = copy;
+	return NULL;
+}
+
 static struct xb_error *dump(struct xb_tool_run *run, struct source *s)
 {
 	const struct layout_opts *o = run->opts;
@@ -188,6 +202,8 @@ static struct xb_error *dump(struct xb_tool_run *run, struct source *s)
 	XB_TRY(xb_error_wrap(xb_layout_from_dwarf(s->dw, fits, &run->log, &l), "%s", o->from_dwarf));
 	l.release = s->identified ? s->id.otp : base.release;
 	l.base = base.name;
+	if (s->identified)
+		XB_TRY(banner_of(s, &run->arena, &l.banner));
 	l.name = xb_arena_printf(&run->arena, "otp-%u-%s-%.8s", l.release, xb_flavor_name(l.flavor),
 				 build_id[0] == '\0' ? "private" : build_id);
 	if (l.name == NULL)

@@ -91,7 +91,7 @@ struct xb_error *layout_list(struct xb_tool_run *run, const char *output)
 			xb_cell_uint(l.release),
 			xb_cell_text(xb_flavor_name(l.flavor)),
 			xb_cell_uint(l.size[XB_S_Process]),
-			xb_cell_text(xb_provenance_name((enum xb_provenance)l.size_from[XB_S_Process])),
+			xb_cell_text(l.source_only ? "source" : "run"),
 			xb_cell_uint(count_known(&l)),
 			xb_cell_uint(xb_entry_count()),
 		};

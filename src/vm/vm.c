@@ -1,6 +1,7 @@
 #include "vm/vm.h"
 
 #include "elf/dwfile.h"
+#include "layout/banner.h"
 #include "layout/from_dwarf.h"
 #include "vm/atom.h"
 #include "vm/check.h"
@@ -48,6 +49,11 @@ static struct xb_error *take_layout(struct xb_vm *vm, const struct xb_layout *l)
 			"layout %s from %s is for OTP %u with the %s; this VM is OTP %u with the %s",
 			l->name, l->file == NULL ? "the table" : l->file, l->release,
 			flavor_text(l->flavor), vm->id.otp, flavor_text(vm->id.flavor));
+	if (l->banner != NULL && !xb_banner_is(vm->id.banner, l->banner))
+		return xb_errorf(
+			XB_ERR_NO_LAYOUT,
+			"layout %s from %s is for builds whose banner shows '%s'; this VM's is %s",
+			l->name, l->file == NULL ? "the table" : l->file, l->banner, vm->id.banner);
 	vm->layout = *l;
 	return NULL;
 }
@@ -94,20 +100,23 @@ static struct xb_error *choose_layout(struct xb_vm *vm, const struct xb_vm_sourc
 /* Roots that are known by their shape, in the order they are looked for, and the structures that make it up. */
 static const struct {
 	enum xb_root_id root;
-	const char *parts[2];
+	const char *parts[4];
 } shaped[] = {
 	{ XB_ROOT_PROC_TABLE, { "ErtsPTab." } },
 	{ XB_ROOT_ATOM_TABLE, { "Hash.", "IndexTable." } },
 	{ XB_ROOT_RANGES, { "ranges." } },
 	{ XB_ROOT_MODULE_TABLES, { "Hash.", "IndexTable." } },
+	/* Of a VM without symbols: found from the processes. */
+	{ XB_ROOT_SCHEDULERS,
+	  { "ErtsPTab.tab", "Process.run_queue", "ErtsRunQueue.", "ErtsSchedulerData." } },
 };
 
-static void write_parts(const struct xb_layout *l, const char *const parts[2], struct xb_str *out)
+static void write_parts(const struct xb_layout *l, const char *const parts[4], struct xb_str *out)
 {
 	for (int i = 0; i < XB_F__COUNT; i++) {
 		const char *name = xb_layout_field_name((enum xb_layout_field)i);
 
-		for (size_t k = 0; k < 2 && parts[k] != NULL; k++) {
+		for (size_t k = 0; k < 4 && parts[k] != NULL; k++) {
 			if (strncmp(name, parts[k], strlen(parts[k])) == 0 &&
 			    l->field[i].from != XB_FROM_NOWHERE)
 				xb_str_addf(out, "%s%s at %u", out->len == 0 ? "" : ", ", name,

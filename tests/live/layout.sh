@@ -104,8 +104,8 @@ table=$(jq -r .health.layout "$TMP/system.json")
 check "$table"
 entries "$TMP/check.json" >"$TMP/of-vm"
 "$layout" check "$VM_PID" >"$TMP/text"
-tap_ok "$table: a line of text for a field" grep -qE '^field +Process.id +0 +8 +must +[A-Za-z]+ +proved by id_slot on [1-9]' \
-	"$TMP/text"
+tap_ok "$table: a line of text for a field" grep -qE \
+	'^field +Process.id +0 +8 +must +[A-Za-z]+ +proved by id_slot on [1-9]' "$TMP/text"
 if [ "$(jq -r .health.layout_source "$TMP/system.json")" = table ]; then
 	"$layout" show "$table" -o "$TMP/my.tab"
 	check "shown and given" --layout "$TMP/my.tab"
@@ -134,6 +134,8 @@ if [ "$(jq -r .health.layout_source "$TMP/system.json")" = table ]; then
 	refuse "a table for another release" 5 "is for OTP 98 with the" "$TMP/wrong.tab"
 	sed "s/^flavor .*/flavor $(vm_is_jit && echo emu || echo jit)/" "$TMP/my.tab" >"$TMP/wrong.tab"
 	refuse "a table for another flavor" 5 "; this VM is OTP" "$TMP/wrong.tab"
+	sed "s/^release.*/&\nbanner $(vm_is_jit && echo jit:ns) lock-counting/" "$TMP/my.tab" >"$TMP/wrong.tab"
+	refuse "a table for builds with other options" 5 "is for builds whose banner shows" "$TMP/wrong.tab"
 	sed '/Process.htop/d' "$TMP/my.tab" >"$TMP/wrong.tab"
 	refuse "a table without a needed field" 1 "does not give field Process.htop" "$TMP/wrong.tab"
 	sed '/Process.htop/s/htop/htip/' "$TMP/my.tab" >"$TMP/wrong.tab"

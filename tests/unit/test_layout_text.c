@@ -1,6 +1,7 @@
 /* Layout tables as text: what is written is what is read, and every way to be wrong has its sentence. */
 #include "xbtest.h"
 
+#include "layout/banner.h"
 #include "layout/entry.h"
 #include "layout/text.h"
 
@@ -102,8 +103,43 @@ static void test_a_small_file_inherits(void **state)
 	/* A release that has no table yet may begin with its neighbour's. */
 	assert_ok(parse("table t\ninherit otp-27-jit\nrelease 28\nflavor jit\n", &arena, &l));
 	assert_int_equal(l.release, 28);
+	assert_null(l.banner);
+	assert_false(l.source_only);
+	assert_ok(parse("table t\nbanner jit:ns lock-counting\ninherit otp-27-jit\nprovenance source\n",
+			&arena, &l));
+	assert_string_equal(l.banner, "jit:ns lock-counting");
+	assert_true(l.source_only);
 	xb_str_deinit(&source);
 	xb_arena_deinit(&arena);
+}
+
+static void test_banners_tell_builds_apart(void **state)
+{
+	static const char plain[] =
+		"Erlang/OTP 25%s [erts-13.1.5] [source] [64-bit] [smp:%beu:%beu] [jit:ns%s]",
+			  counting[] = "Erlang/OTP 25%s [erts-13.1.5] [lock-counting] [jit:ns]",
+			  emu[] = "Erlang/OTP 25%s [erts-13.1.5] [source] [jitter]";
+	struct xb_str words = XB_STR_INIT;
+
+	(void)state;
+	xb_banner_write(plain, &words);
+	assert_string_equal(xb_str_get(&words), "jit:ns");
+	xb_str_clear(&words);
+	xb_banner_write(counting, &words);
+	assert_string_equal(xb_str_get(&words), "jit:ns lock-counting");
+	xb_str_clear(&words);
+	xb_banner_write(emu, &words);
+	assert_string_equal(xb_str_get(&words), "");
+	assert_true(xb_banner_is(plain, "jit:ns"));
+	assert_false(xb_banner_is(plain, "jit"));
+	assert_false(xb_banner_is(plain, ""));
+	assert_false(xb_banner_is(plain, "jit:ns lock-counting"));
+	assert_true(xb_banner_is(counting, "lock-counting jit:ns"));
+	assert_false(xb_banner_is(counting, "jit:ns"));
+	assert_true(xb_banner_is(emu, ""));
+	assert_true(xb_banner_knows("debug-compiled"));
+	assert_false(xb_banner_knows("debug"));
+	xb_str_deinit(&words);
 }
 
 #define HEAD "table t\ninherit otp-25-jit\n"
@@ -133,6 +169,15 @@ static void test_each_mistake_has_its_line_and_sentence(void **state)
 		{ HEAD "flavor fast\n", "my.tab:3: the flavor is jit or emu, not 'fast'" },
 		{ HEAD "flavor jit\n\nflavor jit\n",
 		  "my.tab:5: the flavor is given twice, first in line 3" },
+		{ HEAD "banner jit\nbanner\n", "my.tab:4: the banner is given twice, first in line 3" },
+		{ HEAD "banner jit:ns fast\n", "my.tab:3: banner: 'fast' says nothing of where" },
+		{ HEAD "banner lock-counting\n",
+		  "my.tab:3: table t: its flavor and its banner contradict each other" },
+		{ HEAD "provenance rumour\n",
+		  "my.tab:3: the provenance is run or source, not 'rumour'" },
+		{ HEAD "provenance run\nprovenance run\n",
+		  "my.tab:4: the provenance is given twice, first in line 3" },
+		{ "table t\nprovenance run\ninherit otp-25-jit\n", "my.tab:3: inherit comes before" },
 		{ HEAD "fields Process.id 0 8\n", "my.tab:3: unknown word 'fields'" },
 		{ HEAD "field\n", "my.tab:3: field wants a name" },
 		{ HEAD "field Process.nothing 0 8\n",
@@ -322,6 +367,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_table_reads_as_it_is_written),
 		cmocka_unit_test(test_a_small_file_inherits),
+		cmocka_unit_test(test_banners_tell_builds_apart),
 		cmocka_unit_test(test_each_mistake_has_its_line_and_sentence),
 		cmocka_unit_test(test_each_missing_must_is_named),
 		cmocka_unit_test(test_long_and_binary_input_is_refused),
