@@ -274,6 +274,43 @@ const char *xb_proc_field(const char *text, const char *name)
 	return NULL;
 }
 
+/* "NSpid: OURS … INNERMOST": the last of them, and how many there are; @ret is untouched without. */
+static size_t innermost(const char *status, pid_t *ret)
+{
+	const char *f = xb_proc_field(status, "NSpid");
+	size_t n = 0;
+
+	while (f != NULL && *f != '\n' && *f != '\0') {
+		char *end;
+		long id = strtol(f, &end, 10);
+
+		if (end == f)
+			break;
+		*ret = (pid_t)id;
+		n++;
+		f = end;
+	}
+	return n;
+}
+
+void xb_proc_ns_tids(pid_t pid, struct xb_tasks *tasks)
+{
+	char path[96], text[8192];
+	bool nested = true;
+
+	for (size_t i = 0; i < tasks->len; i++) {
+		struct xb_task *t = &tasks->tasks[i];
+
+		t->ns_tid = nested ? 0 : t->tid;
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)t->tid);
+		/* All threads of a process are in the same namespace. */
+		if (nested && read_small(path, text, sizeof(text)) && innermost(text, &t->ns_tid) < 2) {
+			nested = false;
+			t->ns_tid = t->tid;
+		}
+	}
+}
+
 struct xb_error *xb_proc_status(pid_t pid, struct xb_proc_status *ret)
 {
 	xb_cleanup(xb_arena_deinit) struct xb_arena arena = XB_ARENA_INIT;
@@ -300,17 +337,7 @@ struct xb_error *xb_proc_status(pid_t pid, struct xb_proc_status *ret)
 		s.tracer = (pid_t)strtol(f, NULL, 10);
 	if ((f = xb_proc_field(text, "VmRSS")) != NULL)
 		s.rss_bytes = strtoull(f, NULL, 10) * 1024;
-	if ((f = xb_proc_field(text, "NSpid")) != NULL) {
-		while (*f != '\n' && *f != '\0') {
-			char *end;
-			long n = strtol(f, &end, 10);
-
-			if (end == f)
-				break;
-			s.ns_pid = (pid_t)n;
-			f = end;
-		}
-	}
+	(void)innermost(text, &s.ns_pid);
 	*ret = s;
 	return NULL;
 }

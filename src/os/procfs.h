@@ -32,6 +32,7 @@ const struct xb_map_line *xb_maps_find(const struct xb_maps *maps, xb_addr addr)
 
 struct xb_task {
 	pid_t tid;
+	pid_t ns_tid;       /* as the thread itself sees it; 0 until xb_proc_ns_tids() */
 	char comm[32];      /* cut by the kernel at 15 bytes */
 	char state;         /* R S D T t Z X */
 	uint64_t cpu_ticks; /* user + system time, in clock ticks */
@@ -44,6 +45,13 @@ struct xb_tasks {
 
 /** Every thread at this moment; threads that die meanwhile are left out. */
 XB_NODISCARD struct xb_error *xb_proc_tasks(pid_t pid, struct xb_arena *arena, struct xb_tasks *ret);
+
+/**
+ * Find out what the threads are called in the innermost pid namespace of @pid, which is what the process has in its
+ * own memory.  Of threads that are gone it stays 0.
+ * Cost: where the process has no pid namespace of its own one small file, else one for each thread.
+ */
+void xb_proc_ns_tids(pid_t pid, struct xb_tasks *tasks);
 
 /**
  * Where a sleeping thread entered the kernel: its user-space stack pointer and program counter.

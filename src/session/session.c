@@ -44,18 +44,34 @@ struct xb_error *xb_session_refresh_maps(struct xb_session *s)
 	return xb_loaded_refresh(s->loaded, &s->maps);
 }
 
+/* What the VM knows is the thread's number in its own pid namespace. */
+static pid_t our_tid(const struct xb_tasks *tasks, pid_t ns_tid)
+{
+	for (size_t i = 0; i < tasks->len && ns_tid != 0; i++) {
+		if (tasks->tasks[i].ns_tid == ns_tid)
+			return tasks->tasks[i].tid;
+	}
+	return 0;
+}
+
 static struct xb_error *match_threads(struct xb_session *s)
 {
 	pid_t *tids;
+	size_t n = 0;
 
 	XB_TRY(xb_proc_tasks(s->proc.pid, &s->arena, &s->tasks));
+	xb_proc_ns_tids(s->proc.pid, &s->tasks);
 	XB_TRY(xb_sched_read(s->vm, &s->arena, &s->scheds));
 	tids = xb_arena_array(&s->arena, s->tasks.len + 1, sizeof(*tids));
 	if (tids == NULL)
 		return xb_error_nomem();
-	for (size_t i = 0; i < s->tasks.len; i++)
-		tids[i] = s->tasks.tasks[i].tid;
-	s->scheds_matched = xb_sched_match(s->vm, &s->scheds, tids, s->tasks.len);
+	for (size_t i = 0; i < s->tasks.len; i++) {
+		if (s->tasks.tasks[i].ns_tid != 0)
+			tids[n++] = s->tasks.tasks[i].ns_tid;
+	}
+	s->scheds_matched = xb_sched_match(s->vm, &s->scheds, tids, n);
+	for (size_t i = 0; i < s->scheds.n; i++)
+		s->scheds.list[i].tid = our_tid(&s->tasks, s->scheds.list[i].tid);
 	return NULL;
 }
 

@@ -159,12 +159,29 @@ vm_start() {
 		return 1
 	}
 	# erl is a script that execs; the VM itself says who it has become.
-	VM_PID=$(sed -n 's/^READY //p' "$vm__w/out" | head -n 1)
+	vm__p=$(sed -n 's/^READY //p' "$vm__w/out" | head -n 1)
+	VM_PID=$(vm__visible "$VM_PID" "$vm__p") || {
+		vm__fail "process $vm__p of VM $vm__n is no beam"
+		vm_stop "$vm__n"
+		return 1
+	}
 	echo "$VM_PID" >"$vm__w/pid"
-	case $(readlink "/proc/$VM_PID/exe" 2>/dev/null) in
-	*/beam*) ;;
-	*) vm__fail "process $VM_PID of VM $vm__n is no beam"; vm_stop "$vm__n"; return 1 ;;
-	esac
+}
+
+# vm__visible SESSION PID: the beam of SESSION that calls itself PID, as it is called out here: another number when
+# VM_ERL made a pid namespace for it.
+vm__visible() {
+	for vm__i in "$2" $(ps -o pid= -s "$1"); do
+		case $(readlink "/proc/$vm__i/exe" 2>/dev/null) in
+		*/beam*) ;;
+		*) continue ;;
+		esac
+		[ "$(awk '/^NSpid:/ { print $NF }' "/proc/$vm__i/status" 2>/dev/null)" = "$2" ] || continue
+		[ "$(ps -o sid= -p "$vm__i" | tr -d ' ')" = "$1" ] || continue
+		echo "$vm__i"
+		return 0
+	done
+	return 1
 }
 
 # vm_pid NAME: print the process id.
