@@ -5,12 +5,12 @@
  * /tmp: for a target in the same mount namespace, chrooted or not, by the host's pid; for one in
  * another mount namespace first inside that namespace by the inner pid and, when there is none or the
  * target is gone, on the host by the host's pid.  So the host file named by the host's pid serves every
- * case, and nothing is written where the target could interfere.  The directory is fixed in perf:
- * TMPDIR means nothing to it.
+ * case, and nothing is written where the target could interfere; but a map inside, which may be what an
+ * earlier container with the same inner pid left, is taken before it: xb_perfmap_inner() finds those.  The directory is fixed in perf: TMPDIR means nothing to it.
  *
- * perf ignores a map whose owner is neither root nor the effective user of perf.  The file therefore
- * belongs to whoever runs us, with mode 0644: written as root every user's perf takes it; written as
- * the VM's user that user's perf takes it, but root's perf does not unless told to with -f.
+ * Releases of perf differ in whether they take a map whose owner is neither root nor the user of perf
+ * (6.1 does, others want -f).  The file belongs to whoever runs us, with mode 0644: written as root every
+ * user's perf takes it; written as the VM's user that user's perf takes it.
  */
 #ifndef XB_OUT_PERFMAP_FILE_H
 #define XB_OUT_PERFMAP_FILE_H
@@ -35,13 +35,35 @@ XB_NODISCARD struct xb_error *xb_perfmap_path(const char *dir, pid_t host_pid, s
 XB_NODISCARD struct xb_error *xb_perfmap_write(const char *dir, pid_t host_pid, uid_t target_uid,
 					       const char *text, size_t len);
 
+/* A process and what it is inside its namespaces. */
+struct xb_perfmap_target {
+	pid_t pid, ns_pid;
+	uid_t uid; /* effective, as seen out here */
+	gid_t gid;
+};
+
 /**
  * The same inside the root of the target (/tmp/perf-NSPID.map there), only on request.  Links in the
- * path are resolved as the target would resolve them and cannot lead out of its root. UNSUPPORTED
- * before Linux 5.6 (openat2).
+ * path are resolved as the target would resolve them and cannot lead out of its root.  In another user
+ * namespace, where root out here may be nobody, the file belongs to root in there. UNSUPPORTED before
+ * Linux 5.6 (openat2).
  */
-XB_NODISCARD struct xb_error *xb_perfmap_write_in_root(pid_t host_pid, pid_t ns_pid, uid_t target_uid,
+XB_NODISCARD struct xb_error *xb_perfmap_write_in_root(const struct xb_perfmap_target *target,
 						       const char *text, size_t len);
+
+struct xb_perfmap_inner {
+	bool exists; /* the host's perf finds it, and takes it instead of the one on the host */
+	bool kept;   /* the target has it open for writing */
+	uid_t owner; /* as seen out here */
+	char path[48];
+};
+
+/**
+ * Look for a map in the mount namespace of the target, where that is another than ours.
+ * @return NULL, also where we may not enter that namespace (then exists is false); GONE, SYS.
+ */
+XB_NODISCARD struct xb_error *xb_perfmap_inner(const struct xb_perfmap_target *target,
+					       struct xb_perfmap_inner *ret);
 
 /** A file the user named (--output FILE): a regular one is replaced as above, a device, pipe or FIFO is
  * written to. */

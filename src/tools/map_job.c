@@ -1,7 +1,6 @@
 #include "tools/map_job.h"
 
 #include "base/clock.h"
-#include "out/perfmap_file.h"
 #include "out/perfmap_list.h"
 
 #include <errno.h>
@@ -61,19 +60,26 @@ struct xb_error *map_job_text(struct map_job *job, bool *ret_changed)
 	return NULL;
 }
 
+struct xb_perfmap_target map_job_target(const struct map_job *job)
+{
+	const struct xb_proc_status *p = &job->process;
+
+	return (struct xb_perfmap_target){ job->session->proc.pid, p->ns_pid, p->euid, p->gid };
+}
+
 struct xb_error *map_job_write(struct map_job *job)
 {
 	const char *text = xb_str_get(&job->text);
 	size_t len = job->text.len;
 	pid_t pid = job->session->proc.pid;
+	struct xb_perfmap_target target = map_job_target(job);
 
 	if (job->to_stdout)
 		xb_sink_write(&job->run->out, text, len);
 	else if (job->opts->output != NULL)
 		XB_TRY(xb_perfmap_write_to(job->path, text, len));
 	else if (job->opts->inside)
-		XB_TRY(xb_perfmap_write_in_root(pid, job->process.ns_pid, job->process.euid, text,
-						len));
+		XB_TRY(xb_perfmap_write_in_root(&target, text, len));
 	else
 		XB_TRY(xb_perfmap_write(NULL, pid, job->process.euid, text, len));
 	job->writes++;

@@ -3,6 +3,7 @@
 #define XB_TOOLS_MAP_JOB_H
 
 #include "out/perfmap.h"
+#include "out/perfmap_file.h"
 #include "session/session.h"
 #include "tools/map_opts.h"
 #include "vm/codecheck.h"
@@ -15,6 +16,7 @@ struct map_job {
 	struct xb_proc_status process;
 	const char *path; /* what is written, for people and programs */
 	bool kept_by_vm;  /* the VM itself keeps the file at the place where perf looks */
+	struct xb_perfmap_inner inner; /* in the target's mount namespace, when that is not ours */
 	bool to_stdout;
 
 	struct xb_jitlist list;
@@ -32,6 +34,9 @@ struct map_job {
  * @ret_changed: it differs from the one before.  Errors of xb_codecheck(), NOMEM.
  */
 XB_NODISCARD struct xb_error *map_job_text(struct map_job *job, bool *ret_changed);
+
+/** The target as one who writes its map sees it. */
+struct xb_perfmap_target map_job_target(const struct map_job *job);
 
 /** Put job->text where it belongs. */
 XB_NODISCARD struct xb_error *map_job_write(struct map_job *job);

@@ -70,6 +70,9 @@ static void say_health(struct xb_report *r, const struct map_job *job)
 			 xb_cell_bool(l->cut));
 	xb_report_health(r, "moving", l->moving || c->moving ? "code was being loaded meanwhile" : NULL,
 			 XB_KIND_BOOL, xb_cell_bool(l->moving || c->moving));
+	xb_report_health(
+		r, "hidden_by_inner_map", NULL, XB_KIND_BOOL,
+		xb_cell_bool(job->inner.exists && !job->inner.kept && job->opts->output == NULL));
 	xb_report_health(r, "attach_ns", "attached in %", XB_KIND_DURATION_NS,
 			 xb_cell_uint(job->attach_ns));
 	xb_report_health(r, "list_ns", NULL, XB_KIND_DURATION_NS, xb_cell_uint(job->list_ns));

@@ -1,6 +1,5 @@
 #include "base/clock.h"
 #include "os/find.h"
-#include "out/perfmap_file.h"
 #include "tools/attach.h"
 #include "tools/map_job.h"
 
@@ -86,6 +85,17 @@ static struct xb_error *find_place(struct map_job *job)
 	}
 	/* Also with --output: a VM that keeps a map gets the same lines from us as from itself. */
 	XB_TRY(xb_perfmap_kept_by_target(dir, pid, named, &job->kept_by_vm));
+	if (!o->inside) {
+		struct xb_perfmap_target target = map_job_target(job);
+
+		XB_TRY(xb_perfmap_inner(&target, &job->inner));
+		job->kept_by_vm |= job->inner.kept;
+	}
+	if (o->output == NULL && job->inner.kept) {
+		job->path = xb_arena_printf(&job->run->arena, "%s in the mount namespace of process %d",
+					    job->inner.path, (int)pid);
+		return job->path == NULL ? xb_error_nomem() : NULL;
+	}
 	if (o->output == NULL)
 		return xb_perfmap_path(dir, named, &job->run->arena, &job->path);
 	job->path = job->to_stdout ? "standard output" : o->output;
@@ -105,6 +115,11 @@ static struct xb_error *write_map(struct map_job *job)
 	}
 	XB_TRY(xb_session_explain(job->session, map_job_text(job, &changed)));
 	XB_TRY(map_job_write(job));
+	if (job->inner.exists && !job->inner.kept && job->opts->output == NULL)
+		xb_logf(&job->run->log, XB_LOG_WARN,
+			"%s in the mount namespace of process %d (of uid %u) hides this map from perf while the "
+			"process lives: remove it there, or replace it with --inside-target",
+			job->inner.path, (int)job->session->proc.pid, job->inner.owner);
 	if (!job->run->common.json)
 		XB_TRY(map_job_report(job));
 	if (job->opts->watch)

@@ -307,6 +307,7 @@ static void test_who_keeps_the_map(void **state)
 static void test_links_in_the_targets_root_lead_nowhere_else(void **state)
 {
 	const struct env *e = *state;
+	struct xb_perfmap_target target = { .ns_pid = 7 };
 	char tmp[128], inside[192], outside[192];
 	int ready[2], status;
 	char c;
@@ -331,7 +332,8 @@ static void test_links_in_the_targets_root_lead_nowhere_else(void **state)
 		_exit(0);
 	}
 	assert_int_equal(read(ready[0], &c, 1), 1);
-	assert_ok(xb_perfmap_write_in_root(child, 7, 0, TEXT, strlen(TEXT)));
+	target.pid = child;
+	assert_ok(xb_perfmap_write_in_root(&target, TEXT, strlen(TEXT)));
 	assert_int_equal(kill(child, SIGKILL), 0);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	close(ready[0]);
@@ -343,7 +345,7 @@ static void test_links_in_the_targets_root_lead_nowhere_else(void **state)
 	assert_int_equal(rmdir(inside), 0);
 	(void)snprintf(tmp, sizeof(tmp), "%s/tmp", e->dir);
 	assert_int_equal(unlink(tmp), 0);
-	assert_err(xb_perfmap_write_in_root(child, 7, 0, TEXT, 1), XB_ERR_GONE, "gone");
+	assert_err(xb_perfmap_write_in_root(&target, TEXT, 1), XB_ERR_GONE, "gone");
 }
 
 static void test_new_files_do_not_race(void **state)
