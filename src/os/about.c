@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "os/find.h"
+#include "os/namespace.h"
 #include "os/procfs.h"
 
 #include <pwd.h>
@@ -148,6 +149,7 @@ struct xb_error *xb_proc_about(pid_t pid, struct xb_arena *arena, struct xb_proc
 	a.node = xb_find_node(a.argv, a.argc);
 	a.n_redacted = xb_argv_redact(a.argv, a.argc);
 	a.container = xb_find_container(arena, pid);
+	a.root = xb_ns_root(arena, pid);
 	namespaces(pid, &a);
 	*ret = a;
 	return NULL;

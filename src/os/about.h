@@ -38,6 +38,7 @@ struct xb_proc_about {
 	struct xb_proc_namespace ns[XB_PROC_NAMESPACES];
 	size_t n_ns;
 	const char *container; /* 64 hexadecimal digits from its cgroup, or NULL */
+	const char *root;      /* what tells its root from ours (os/namespace.h), or NULL */
 	const char *node;      /* argument of -name or -sname, or NULL */
 };
 

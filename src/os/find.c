@@ -3,6 +3,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "os/namespace.h"
 #include "os/procfs.h"
 #include "os/target.h"
 
@@ -159,6 +160,7 @@ static bool look_at(struct xb_arena *arena, pid_t pid, struct xb_beam *b)
 	}
 	look_at_namespaces(b);
 	b->container = xb_find_container(arena, pid);
+	b->root = xb_ns_root(arena, pid);
 	return true;
 }
 
@@ -214,6 +216,8 @@ static void add_candidate(struct xb_str *s, const struct xb_beam *b)
 		xb_str_addf(s, "  %s", b->node);
 	if (b->container != NULL)
 		xb_str_addf(s, "  in container %.12s", b->container);
+	if (b->root != NULL)
+		xb_str_addf(s, "  with root %s", b->root);
 }
 
 static struct xb_error *with_candidates(struct xb_error *err, const struct xb_beams *beams,

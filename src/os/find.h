@@ -19,6 +19,7 @@ struct xb_beam {
 	const char *home; /* -home, or NULL */
 	const char *progname;  /* -progname, or NULL */
 	const char *container; /* 64 hexadecimal digits from its cgroup, or NULL */
+	const char *root;      /* what tells its root from ours (os/namespace.h), or NULL */
 	bool ns_known;         /* the next two could be found out */
 	bool same_mnt_ns, same_pid_ns;
 };

@@ -1,14 +1,15 @@
 #include "os/namespace.h"
 
-#include "base/arena.h"
 #include "os/procfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +24,25 @@ bool xb_ns_differs(pid_t pid, const char *kind)
 	(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kind);
 	b = readlink(path, theirs, sizeof(theirs));
 	return a > 0 && b > 0 && (a != b || memcmp(ours, theirs, (size_t)a) != 0);
+}
+
+const char *xb_ns_root(struct xb_arena *arena, pid_t pid)
+{
+	char link[64], text[PATH_MAX];
+	struct stat ours, theirs;
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/%d/root", (int)pid);
+	if (stat("/", &ours) != 0 || stat(link, &theirs) != 0 ||
+	    (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino))
+		return NULL;
+	n = readlink(link, text, sizeof(text));
+	/* Of what is mounted in another namespace the kernel says "/". */
+	if (n == 1) {
+		(void)snprintf(link, sizeof(link), "/proc/%d/ns/mnt", (int)pid);
+		n = readlink(link, text, sizeof(text));
+	}
+	return n <= 0 ? NULL : xb_arena_strndup(arena, text, (size_t)n);
 }
 
 struct answer {

@@ -2,6 +2,7 @@
 #ifndef XB_OS_NAMESPACE_H
 #define XB_OS_NAMESPACE_H
 
+#include "base/arena.h"
 #include "base/error.h"
 
 #include <sys/types.h>
@@ -16,6 +17,12 @@ bool xb_ns_differs(pid_t pid, const char *kind);
  * @return NULL, GONE, PERM (entering needs CAP_SYS_ADMIN), SYS.  Cost: a short-lived child process.
  */
 XB_NODISCARD struct xb_error *xb_ns_open_dir(pid_t pid, const char *path, int *ret);
+
+/**
+ * What tells the root directory of @pid from ours: its path as seen from here, or the name of its mount namespace,
+ * "mnt:[4026532001]", where there is no such path.  In @arena; NULL when it is the same as ours, or not shown to us.
+ */
+const char *xb_ns_root(struct xb_arena *arena, pid_t pid);
 
 struct xb_ns_owner {
 	bool differs; /* the process is in another user namespace than we are */

@@ -176,6 +176,7 @@ static bool process_section(const struct xb_session *s, const struct xb_system *
 	fact_as(&t, "resident", XB_KIND_BYTES, "bytes", xb_cell_uint(os->rss_bytes));
 	fact(&t, "threads", xb_cell_uint(y->n_threads));
 	fact(&t, "container", xb_cell_text_or_none(os->container));
+	fact(&t, "root", xb_cell_text_or_none(os->root));
 	fact(&t, "pid_in_namespace", xb_cell_uint((uint64_t)os->ns_pid));
 	fact(&t, "redacted_arguments", xb_cell_uint(os->n_redacted));
 	return end(rows, "process", &t);

@@ -103,7 +103,7 @@ look() {
 		"$TMP/all.json" | sort >"$TMP/have"
 	tap_ok "$1: there are stacks to compare" test "$(wc -l <"$TMP/want")" -ge 5
 	tap_is "$1: stacks as the VM has them" "" "$(comm -23 "$TMP/want" "$TMP/have")"
-	"$BUILD/erlang-sample" --json --duration 2s --frequency 499 "$VM_PID" >"$TMP/top.json" 2>"$TMP/err"
+	"$BUILD/erlang-sample" --json --duration 1s --frequency 997 "$VM_PID" >"$TMP/top.json" 2>"$TMP/err"
 	tap_is "$1: samples" 0 $? || cat "$TMP/err"
 	emu=false
 	is_emu && emu=true
@@ -127,7 +127,7 @@ recorded() {
 	map=/tmp/perf-$VM_PID.map
 	maps="$maps $map"
 	data=$TMP/$1.data
-	perf record -q -e cpu-clock -F 499 -p "$VM_PID" -o "$data" -- sleep 2 >"$TMP/record" 2>&1
+	perf record -q -e cpu-clock -F 997 -p "$VM_PID" -o "$data" -- sleep 1 >"$TMP/record" 2>&1
 	"$BUILD/erlang-write-perf-map" -q --fix-perf-data "$data" 2>"$TMP/err"
 	tap_is "$1: perf has no names without a map" "" "$(named "$data")"
 	tap_ok "$1: the map is written" "$BUILD/erlang-write-perf-map" -q "$VM_PID"
@@ -243,5 +243,125 @@ if kind user_of_nobody && ! is_emu; then
 fi
 vm_stop user_of_nobody
 
-# --- MORE ---
+# --- an executable that is not there any more ---
+
+# Started from a copy of the emulator's directory, in the root of its release.
+bin=$(dirname "$(readlink "/proc/$pid_mount_pid/exe")")
+case $bin in "${VM_ROOT:-}"/*) ;; *) bin=${VM_ROOT:-}$bin ;; esac
+cp -a "$bin" "$work/upgraded"
+rootdir=$(vm__erl 'io:format("~ts", [code:root_dir()])')
+cat >"$work/inside" <<-SH
+	#!/bin/sh
+	export BINDIR=$work/upgraded ROOTDIR=$rootdir EMU=beam PROGNAME=erl
+	exec $work/upgraded/erlexec "\$@"
+SH
+cat >"$work/enter" <<-'SH'
+	#!/bin/sh
+	for dir in /proc /dev /var/tmp; do
+		mount --rbind "$dir" "$1$dir" || exit
+	done
+	exec chroot "$@"
+SH
+chmod 755 "$work/inside" "$work/enter"
+if [ -n "${VM_ROOT:-}" ]; then
+	printf '#!/bin/sh\nexec unshare --mount --propagation private -- %s %s %s "$@"\n' "$work/enter" "$VM_ROOT" "$work/inside"
+else
+	printf '#!/bin/sh\nexec %s "$@"\n' "$work/inside"
+fi >"$work/deleted"
+cp "$work/deleted" "$work/replaced"
+chmod 755 "$work/deleted" "$work/replaced"
+# gone NAME: the whole, without the executable.
+gone() {
+	VM_ERL=$work/$1 vm_start "$1" split functions || exit 1
+	beam=$work/upgraded/$(basename "$(readlink "/proc/$VM_PID/exe")")
+	mv "$beam" "$work/kept"
+	[ "$1" = deleted ] && rm "$work/kept"
+	# The upgrade: another program under the same name.
+	[ "$1" = deleted ] || cp "$(command -v sleep)" "$beam"
+	[ "$1" = deleted ] || rm "$work/kept"
+	tap_ok "$1: the kernel says it is not there" sh -c 'readlink "/proc/$1/exe" | grep -q "(deleted)$"' - "$VM_PID"
+	look "$1"
+	is_emu || [ "$can_record" -eq 0 ] || recorded "$1"
+}
+gone deleted
+vm_stop deleted
+cp -a "$bin"/beam* "$work/upgraded/"
+gone replaced
+
+# --- several on one host, told apart ---
+
+# both VM_ERL…: each with its launcher, under the same node name.
+for name in mount_pid replaced; do vm_stop $name; done
+id=$(printf '%064d' 17 | tr 1 f)
+for dir in /sys/fs/cgroup/pids /sys/fs/cgroup/systemd /sys/fs/cgroup; do
+	group=$dir/xb-containers-$id
+	mkdir "$group" 2>/dev/null && [ -f "$group/cgroup.procs" ] && break
+	rmdir "$group" 2>/dev/null
+	group=
+done
+VM_ERL=$work/mount_pid vm_start first split functions -sname same@here -start_epmd false -dist_listen false || exit 1
+first=$VM_PID
+VM_ERL=$work/mount_pid vm_start second split functions -sname same@here -start_epmd false -dist_listen false || exit 1
+second=$VM_PID
+[ -z "$group" ] || echo "$second" >"$group/cgroup.procs" || group=
+"$BUILD/erlang-inspect" --list --json >"$TMP/list.json" || exit 1
+row() {
+	jq -r ".rows[] | select(.pid == $1) | .$2" "$TMP/list.json"
+}
+release=$(answer first 'erlang:system_info(otp_release)')
+for pid in $first $second; do
+	tap_is "--list: release, node, schedulers, namespaces" "$release same@here $(answer first "integer_to_list(erlang:system_info(schedulers))") true true" \
+		"$(row "$pid" otp_release) $(row "$pid" node) $(row "$pid" schedulers) $(row "$pid" own_pid_namespace) $(row "$pid" own_mount_namespace)"
+	tap_ok "--list: uptime and memory" test "$(row "$pid" uptime_ns)" -gt 0 -a "$(row "$pid" rss_bytes)" -gt 1000000
+done
+if [ -n "$group" ]; then
+	tap_is "--list: the container of the second, and none of the first" "null $id" \
+		"$(row "$first" container) $(row "$second" container)"
+	"$BUILD/erlang-inspect" --list >"$TMP/list"
+	tap_ok "--list as text: the start of the container's id" \
+		grep -Eq "^ *$second .* $(printf %.12s "$id") " "$TMP/list"
+else
+	tap_skip "--list: container" "no control group can be made here"
+fi
+# Roots of their own: another file system, with nothing in it but what is mounted there.
+"$BUILD/erlang-inspect" same@here system >"$TMP/out" 2>&1
+tap_is "a node name that two have: refused" 2 $?
+for pid in $first $second; do
+	tap_ok "a node name that two have: both are offered" grep -Eq "^erlang-inspect: +$pid +same@here" "$TMP/out"
+done
+[ -z "$group" ] || tap_ok "a node name that two have: told apart by container" \
+	grep -Eq "^erlang-inspect: +$second +same@here +in container $(printf %.12s "$id")" "$TMP/out"
+vm_stop first
+vm_stop second
+[ -z "$group" ] || rmdir "$group"
+if [ -n "${VM_ROOT:-}" ]; then
+	VM_ERL=$erl vm_start rooted split functions || exit 1
+	"$BUILD/erlang-inspect" --list --json >"$TMP/list.json" || exit 1
+	tap_is "--list: the root of a VM in another" "$(readlink -f "$VM_ROOT")" "$(row "$VM_PID" root)"
+else
+	# A root of its own that has no path out here.
+	cat >"$work/other_root" <<-'SH'
+		#!/bin/sh
+		set -e
+		mount -t tmpfs none /mnt
+		for dir in /*; do
+			[ -d "$dir" ] && [ ! -h "$dir" ] && [ "$dir" != /mnt ] || continue
+			mkdir "/mnt$dir"
+			mount --rbind "$dir" "/mnt$dir"
+		done
+		for link in /*; do [ ! -h "$link" ] || cp -P "$link" "/mnt$link"; done
+		mkdir /mnt/mnt
+		cd /mnt
+		pivot_root . mnt
+		umount -l /mnt
+		cd /
+		exec "$@"
+	SH
+	chmod 755 "$work/other_root"
+	launcher other "$unshare" -- "$work/other_root"
+	VM_ERL=$work/other vm_start rooted split functions || exit 1
+	"$BUILD/erlang-inspect" --list --json >"$TMP/list.json" || exit 1
+	tap_is "--list: the root of a VM in a container" "$(readlink "/proc/$VM_PID/ns/mnt")" "$(row "$VM_PID" root)"
+	look rooted
+fi
 tap_done
