@@ -7,9 +7,14 @@
 
 #include <stdio.h>
 
-/* Through the kernel's link: it leads to the file that runs, also in another root, deleted or replaced. */
-static void identify(struct xb_host_vm *vm)
+/*
+ * Through the kernel's link: it leads to the file that runs, also in another root, deleted or replaced.  False for a
+ * program that only has the name of an emulator.
+ */
+static bool identify(struct xb_host_vm *vm)
 {
+	bool other;
+
 	struct xb_image *image = NULL;
 	struct xb_error *err;
 	char path[64];
@@ -19,8 +24,10 @@ static void identify(struct xb_host_vm *vm)
 	if (err == NULL)
 		err = xb_identify(image, &vm->id);
 	vm->identified = err == NULL;
+	other = err != NULL && xb_error_code(err) == XB_ERR_NOT_BEAM;
 	xb_error_destroy(err);
 	xb_image_close(image);
+	return !other;
 }
 
 static struct xb_error *look_at(pid_t pid, struct xb_arena *arena, struct xb_host_vm *ret)
@@ -32,7 +39,8 @@ static struct xb_error *look_at(pid_t pid, struct xb_arena *arena, struct xb_hos
 	XB_TRY(xb_proc_tasks(pid, arena, &tasks));
 	for (size_t i = 0; i < tasks.len; i++)
 		vm.schedulers += xb_thread_role_of(tasks.tasks[i].comm, NULL) == XB_THREAD_SCHEDULER;
-	identify(&vm);
+	if (!identify(&vm))
+		return xb_errorf(XB_ERR_NOT_BEAM, "process %d is no Erlang VM", (int)pid);
 	*ret = vm;
 	return NULL;
 }

@@ -20,7 +20,8 @@ struct xb_host_vms {
 };
 
 /**
- * List them; strings live in @arena.  VMs that exit meanwhile are left out.
+ * List them; strings live in @arena.  VMs that exit meanwhile are left out, and so are programs that have
+ * no more of a VM than the name.
  * @return NULL, NOMEM, or what /proc says.  Cost: about a millisecond for each VM: its executable is read.
  */
 XB_NODISCARD struct xb_error *xb_host_list(struct xb_arena *arena, struct xb_host_vms *ret);

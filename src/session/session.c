@@ -21,11 +21,48 @@ void xb_session_close(struct xb_session *s)
 	free(s);
 }
 
+/* It goes a while before the process is gone for the kernel; what was read then made no sense. */
+static bool has_no_memory(pid_t pid)
+{
+	struct xb_error *err = xb_access_check_memory(pid);
+	bool none = err != NULL && xb_error_code(err) == XB_ERR_GONE;
+
+	xb_error_destroy(err);
+	return none;
+}
+
+/*
+ * Why an executable that is no emulator was taken for one: most likely it has the name.  Then somebody meant a VM, which
+ * is not supported, rather than any process.
+ */
+static struct xb_error *explain_name(const struct xb_session *s, struct xb_error *err)
+{
+	xb_cleanup(xb_arena_deinit) struct xb_arena arena = XB_ARENA_INIT;
+	struct xb_proc_status status;
+	const char *exe = "its program";
+	struct xb_error *unknown = xb_proc_status(s->proc.pid, &status);
+	bool deleted;
+
+	if (unknown == NULL && xb_find_is_beam_name(status.comm)) {
+		unknown = xb_proc_exe(s->proc.pid, &arena, &exe, &deleted);
+		xb_error_destroy(err);
+		err = xb_error_advise(
+			xb_errorf(
+				XB_ERR_UNSUPPORTED,
+				"process %d calls itself %s, but %s is no Erlang VM that we know: it holds no "
+				"\"Erlang/OTP\" version banner",
+				(int)s->proc.pid, status.comm, exe),
+			"erlang-inspect --list shows the Erlang VMs there are");
+	}
+	xb_error_destroy(unknown);
+	return err;
+}
+
 struct xb_error *xb_session_explain(const struct xb_session *s, struct xb_error *err)
 {
 	if (err == NULL || s->proc.pid == 0)
 		return err;
-	if (!xb_target_alive(&s->proc)) {
+	if (!xb_target_alive(&s->proc) || has_no_memory(s->proc.pid)) {
 		xb_error_destroy(err);
 		return xb_errorf(XB_ERR_GONE, "process %d exited while it was read", (int)s->proc.pid);
 	}
@@ -33,6 +70,10 @@ struct xb_error *xb_session_explain(const struct xb_session *s, struct xb_error 
 		xb_error_destroy(err);
 		return xb_access_explain(s->proc.pid, XB_ACCESS_MEMORY, EPERM);
 	}
+	if (xb_error_code(err) == XB_ERR_NOT_BEAM)
+		return explain_name(s, err);
+	if (xb_error_code(err) == XB_ERR_NO_LAYOUT && xb_error_advice(err) == NULL)
+		return xb_error_advise(err, "a newer version of these tools may know this release");
 	return err;
 }
 

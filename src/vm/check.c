@@ -83,6 +83,10 @@ static const struct {
 	  "parked processes resume at an address in loaded code",
 	  xb_check_i_in_code,
 	  { 0 } },
+	{ "first_frame",
+	  "stacks of waiting processes end where a process ends",
+	  xb_check_first_frame,
+	  { 0 } },
 	{ "disjoint_fields", "no two fields of a structure overlap", xb_check_disjoint_fields, { 0 } },
 };
 

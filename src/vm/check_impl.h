@@ -72,6 +72,7 @@ XB_CHECK(current_mfa);
 XB_CHECK(reductions);
 XB_CHECK(queue_len);
 XB_CHECK(i_in_code);
+XB_CHECK(first_frame);
 
 /* check_code.c */
 XB_CHECK(code_ranges);

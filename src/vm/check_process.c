@@ -11,6 +11,7 @@
 enum {
 	CONTEXT_REDS = 4000, /* erts/emulator/beam/erl_vm.h; 2,000 before OTP 20 */
 	PRIORITY_NORMAL = 2,
+	OUTERMOST_WORDS = 32, /* the first frame of many processes is smaller */
 };
 
 static uint64_t get(const struct xb_check_subject *s, enum xb_layout_field f)
@@ -340,5 +341,37 @@ struct xb_error *xb_check_i_in_code(struct xb_check_ctx *c, struct xb_check_resu
 {
 	xb_check_each(c, r, i_in_code);
 	need(r, xb_check_count(c, is_in_code) > 0);
+	return NULL;
+}
+
+static bool is_waiting_with_stack(const struct xb_check_subject *s)
+{
+	return is_waiting(s) && has_stack(s);
+}
+
+/* Where it is in the frame depends on the kind of code: the last word of the stack, or in front of the frame's variables. */
+static bool ends_at_normal_exit(const struct xb_check_subject *s)
+{
+	uint64_t words[OUTERMOST_WORDS], hend = get(s, XB_F_Process_hend);
+	size_t n = (size_t)XB_MIN((hend - get(s, XB_F_Process_stop)) / 8, (uint64_t)OUTERMOST_WORDS);
+
+	if (!is_waiting_with_stack(s) || xb_mem_try(s->vm->mem, hend - 8 * n, words, 8 * n) < 8 * n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (words[i] == s->vm->roots.value[XB_ROOT_NORMAL_EXIT])
+			return true;
+	}
+	return false;
+}
+
+/* Without the right address no stack would ever be whole.  Some processes may have none on theirs; not most. */
+struct xb_error *xb_check_first_frame(struct xb_check_ctx *c, struct xb_check_result *r)
+{
+	uint64_t exit = c->vm->roots.value[XB_ROOT_NORMAL_EXIT];
+
+	r->tested = (uint32_t)xb_check_count(c, is_waiting_with_stack);
+	/* A return address has no tag; anything else may be a term on many a stack. */
+	need(r,
+	     exit != 0 && (exit & 3) == 0 && 4 * xb_check_count(c, ends_at_normal_exit) >= r->tested);
 	return NULL;
 }

@@ -10,6 +10,8 @@ set -u
 . "$SRC/tests/lib/vm.sh"
 # shellcheck source=../lib/tap.sh
 . "$SRC/tests/lib/tap.sh"
+# shellcheck source=../lib/emulator.sh
+. "$SRC/tests/lib/emulator.sh"
 
 tap_needs jq perf "${VM_ERL:-erl}"
 [ "$(id -u)" -eq 0 ] || { echo "namespaces and other users: needs root"; exit 77; }
@@ -204,7 +206,6 @@ attacked() {
 }
 
 if kind mount_pid; then
-	pid_mount_pid=$VM_PID
 	tap_ok "mount_pid: it is another process inside" test "$(answer mount_pid 'os:getpid()')" != "$VM_PID"
 	inner=/proc/$VM_PID/root/tmp/perf-$(answer mount_pid 'os:getpid()').map
 	# In another release's root, /tmp of the namespace is shown below that root.
@@ -245,52 +246,26 @@ vm_stop user_of_nobody
 
 # --- an executable that is not there any more ---
 
-# Started from a copy of the emulator's directory, in the root of its release.
-bin=$(dirname "$(readlink "/proc/$pid_mount_pid/exe")")
-case $bin in "${VM_ROOT:-}"/*) ;; *) bin=${VM_ROOT:-}$bin ;; esac
-cp -a "$bin" "$work/upgraded"
-rootdir=$(vm__erl 'io:format("~ts", [code:root_dir()])')
-cat >"$work/inside" <<-SH
-	#!/bin/sh
-	export BINDIR=$work/upgraded ROOTDIR=$rootdir EMU=beam PROGNAME=erl
-	exec $work/upgraded/erlexec "\$@"
-SH
-cat >"$work/enter" <<-'SH'
-	#!/bin/sh
-	for dir in /proc /dev /var/tmp; do
-		mount --rbind "$dir" "$1$dir" || exit
-	done
-	exec chroot "$@"
-SH
-chmod 755 "$work/inside" "$work/enter"
-if [ -n "${VM_ROOT:-}" ]; then
-	printf '#!/bin/sh\nexec unshare --mount --propagation private -- %s %s %s "$@"\n' "$work/enter" "$VM_ROOT" "$work/inside"
-else
-	printf '#!/bin/sh\nexec %s "$@"\n' "$work/inside"
-fi >"$work/deleted"
-cp "$work/deleted" "$work/replaced"
-chmod 755 "$work/deleted" "$work/replaced"
+emulator_copy "$work/copy" || exit 1
 # gone NAME: the whole, without the executable.
 gone() {
-	VM_ERL=$work/$1 vm_start "$1" split functions || exit 1
-	beam=$work/upgraded/$(basename "$(readlink "/proc/$VM_PID/exe")")
+	VM_ERL=$work/copy.erl vm_start "$1" split functions || exit 1
+	beam=$(emulator_file "$work/copy")
 	mv "$beam" "$work/kept"
-	[ "$1" = deleted ] && rm "$work/kept"
 	# The upgrade: another program under the same name.
 	[ "$1" = deleted ] || cp "$(command -v sleep)" "$beam"
-	[ "$1" = deleted ] || rm "$work/kept"
+	rm "$work/kept"
 	tap_ok "$1: the kernel says it is not there" sh -c 'readlink "/proc/$1/exe" | grep -q "(deleted)$"' - "$VM_PID"
 	look "$1"
 	is_emu || [ "$can_record" -eq 0 ] || recorded "$1"
 }
 gone deleted
 vm_stop deleted
-cp -a "$bin"/beam* "$work/upgraded/"
+cp -a "$(emulator_dir)"/beam* "$work/copy/"
 gone replaced
 
 # --- several on one host, told apart ---
 
-# both VM_ERL…: each with its launcher, under the same node name.
 for name in mount_pid replaced; do vm_stop $name; done
 id=$(printf '%064d' 17 | tr 1 f)
 for dir in /sys/fs/cgroup/pids /sys/fs/cgroup/systemd /sys/fs/cgroup; do
