@@ -214,6 +214,18 @@ void xb_json_key(struct xb_json *j, const char *key)
 	j->keyed = true;
 }
 
+void xb_json_key_ready(struct xb_json *j, const char *piece, size_t len)
+{
+	char before[2];
+	size_t skip;
+
+	xb_assert(j->depth > 0 && j->level[j->depth - 1].object && !j->keyed);
+	/* @piece begins with the comma that the first key of an object, and one on a line of its own, has not. */
+	skip = sizeof(before) - separate(j, before);
+	xb_sink_write(j->sink, piece + skip, len - skip);
+	j->keyed = true;
+}
+
 void xb_json_string(struct xb_json *j, const char *bytes, size_t len)
 {
 	char piece[PIECE];

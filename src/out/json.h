@@ -41,6 +41,10 @@ void xb_json_array_end(struct xb_json *j);
 /** The key of the next value; only inside an object. */
 void xb_json_key(struct xb_json *j, const char *key);
 
+/** The same for a key that is known when we are compiled and plain text: nothing is looked at any more. */
+#define XB_JSON_KEY(j, key) xb_json_key_ready(j, ", \"" key "\": ", sizeof(", \"" key "\": ") - 1)
+void xb_json_key_ready(struct xb_json *j, const char *piece, size_t len);
+
 /** @len bytes; invalid UTF-8 becomes U+FFFD, control characters are escaped. */
 void xb_json_string(struct xb_json *j, const char *bytes, size_t len);
 void xb_json_text(struct xb_json *j, const char *text);

@@ -68,23 +68,32 @@ static void keep_rendered(struct stacks *k, struct xb_map *map, uint64_t key, co
 	(void)!xb_map_put(map, key, (uintptr_t)r);
 }
 
-/* A function as text; in k->text or kept.  Borrowed until the next call. */
+/* A function as text, in JSON with its quotes; in k->text, k->frame or kept.  Borrowed until the next call. */
 static const char *mfa_text(struct stacks *k, struct xb_mfa mfa, size_t *len)
 {
 	bool has_key = mfa.module < 1U << 24 && mfa.arity < 1U << 8;
 	uint64_t key = (uint64_t)mfa.module << 40 | (uint64_t)mfa.function << 8 | mfa.arity;
 	const struct rendered *r = has_key ? find_rendered(&k->mfas, key) : NULL;
+	const struct xb_str *text = &k->text;
 
-	if (r == NULL) {
-		xb_str_clear(&k->text);
-		xb_mfa_write(k->session->vm, mfa, &k->text);
-		*len = k->text.len;
-		if (has_key)
-			keep_rendered(k, &k->mfas, key, &k->text);
-		return xb_str_get(&k->text);
+	if (r != NULL) {
+		*len = r->len;
+		return r->bytes;
 	}
-	*len = r->len;
-	return r->bytes;
+	xb_str_clear(&k->text);
+	xb_mfa_write(k->session->vm, mfa, &k->text);
+	if (k->run->common.json) {
+		struct xb_json j;
+
+		xb_str_clear(&k->frame.text);
+		xb_json_init_inner(&j, &k->frame);
+		xb_json_string(&j, xb_str_get(&k->text), k->text.len);
+		text = &k->frame.text;
+	}
+	if (has_key)
+		keep_rendered(k, &k->mfas, key, text);
+	*len = text->len;
+	return xb_str_get(text);
 }
 
 static void render_text(struct stacks *k, const struct xb_frame_name *name, struct xb_sink *to)
@@ -202,18 +211,18 @@ static void head_text(struct stacks *k, const struct xb_proc *p, const struct xb
 	}
 }
 
-static void json_mfa(struct stacks *k, const char *key, bool has, struct xb_mfa mfa)
+/* Of the key that was written. */
+static void json_mfa(struct stacks *k, bool has, struct xb_mfa mfa)
 {
 	const char *text;
 	size_t len;
 
-	xb_json_key(&k->json, key);
 	if (!has) {
 		xb_json_null(&k->json);
 		return;
 	}
 	text = mfa_text(k, mfa, &len);
-	xb_json_string(&k->json, text, len);
+	xb_json_raw(&k->json, text, len);
 }
 
 /* As process_info() has it: where a process has set no current function, the one it will go on in. */
@@ -223,15 +232,30 @@ static void json_current(struct stacks *k, const struct xb_proc *p)
 		p->has_current || p->i == 0 ? NULL : xb_code_find(k->session->vm, p->i, NULL);
 
 	if (f != NULL)
-		json_mfa(k, "current_function", true, f->mfa);
+		json_mfa(k, true, f->mfa);
 	else
-		json_mfa(k, "current_function", p->has_current, p->current);
+		json_mfa(k, p->has_current, p->current);
 }
 
-static void json_number(struct stacks *k, const char *key, uint64_t v)
+/* Nothing in a pid needs more than its quotes. */
+static void json_pid(struct stacks *k, const struct xb_proc *p)
 {
-	xb_json_key(&k->json, key);
-	xb_json_u64(&k->json, v);
+	xb_str_clear(&k->text);
+	xb_str_addc(&k->text, '"');
+	xb_proc_write_id(k->session->vm, p->id, &k->text);
+	xb_str_addc(&k->text, '"');
+	xb_json_raw(&k->json, xb_str_get(&k->text), k->text.len);
+}
+
+static void json_name(struct stacks *k, const struct xb_proc *p)
+{
+	if (!p->has_name) {
+		xb_json_null(&k->json);
+		return;
+	}
+	xb_str_clear(&k->text);
+	xb_atom_write(k->session->vm, p->name, &k->text);
+	xb_json_string(&k->json, xb_str_get(&k->text), k->text.len);
 }
 
 static void head_json(struct stacks *k, const struct xb_proc *p, const struct xb_stack_scan *scan)
@@ -240,30 +264,29 @@ static void head_json(struct stacks *k, const struct xb_proc *p, const struct xb
 	struct xb_json *j = &k->json;
 
 	xb_json_object_begin(j);
-	xb_str_clear(&k->text);
-	xb_proc_write_id(k->session->vm, p->id, &k->text);
-	xb_json_key(j, "pid");
-	xb_json_string(j, xb_str_get(&k->text), k->text.len);
-	xb_json_key(j, "registered_name");
-	xb_str_clear(&k->text);
-	if (p->has_name)
-		xb_atom_write(k->session->vm, p->name, &k->text);
-	if (p->has_name)
-		xb_json_string(j, xb_str_get(&k->text), k->text.len);
-	else
-		xb_json_null(j);
-	json_mfa(k, "initial_call", p->has_initial, p->initial);
+	XB_JSON_KEY(j, "pid");
+	json_pid(k, p);
+	XB_JSON_KEY(j, "registered_name");
+	json_name(k, p);
+	XB_JSON_KEY(j, "initial_call");
+	json_mfa(k, p->has_initial, p->initial);
+	XB_JSON_KEY(j, "current_function");
 	json_current(k, p);
-	xb_json_key(j, "status");
+	XB_JSON_KEY(j, "status");
 	xb_json_text(j, xb_proc_state_name(p->status));
-	xb_json_key(j, "grade");
+	XB_JSON_KEY(j, "grade");
 	xb_json_text(j, grades[p->grade]);
-	json_number(k, "message_queue_len", p->messages);
-	json_number(k, "reductions", p->reductions);
-	json_number(k, "heap_size_bytes", p->heap_words * 8);
-	json_number(k, "old_heap_size_bytes", p->old_heap_words * 8);
-	json_number(k, "stack_size_bytes", p->stack_words * 8);
-	xb_json_key(j, "rooted");
+	XB_JSON_KEY(j, "message_queue_len");
+	xb_json_u64(j, p->messages);
+	XB_JSON_KEY(j, "reductions");
+	xb_json_u64(j, p->reductions);
+	XB_JSON_KEY(j, "heap_size_bytes");
+	xb_json_u64(j, p->heap_words * 8);
+	XB_JSON_KEY(j, "old_heap_size_bytes");
+	xb_json_u64(j, p->old_heap_words * 8);
+	XB_JSON_KEY(j, "stack_size_bytes");
+	xb_json_u64(j, p->stack_words * 8);
+	XB_JSON_KEY(j, "rooted");
 	xb_json_bool(j, scan->rooted);
 }
 
@@ -294,11 +317,12 @@ bool stacks_write(struct stacks *k, const struct xb_proc *p, const struct xb_sta
 		xb_sink_putc(&k->page, '\n');
 	} else {
 		head_json(k, p, scan);
-		xb_json_key(&k->json, "frames");
+		XB_JSON_KEY(&k->json, "frames");
 		xb_json_array_begin(&k->json);
 		ok = write_frames(k, n);
 		xb_json_array_end(&k->json);
-		json_number(k, "frames_cut", k->frames.len - n);
+		XB_JSON_KEY(&k->json, "frames_cut");
+		xb_json_u64(&k->json, k->frames.len - n);
 		xb_json_object_end(&k->json);
 	}
 	k->n_frames += n;

@@ -46,6 +46,8 @@ struct batch {
 	size_t size; /* bytes of a Process structure */
 	struct item item[BATCH];
 	size_t n;
+	uint32_t order[BATCH]; /* items [from, to) of the first look by address, for the second */
+	size_t n_order;
 	unsigned char *first, *second; /* copies of the structures */
 	struct xb_io io[BATCH * 3];
 	uint64_t *words;
@@ -105,22 +107,44 @@ static void sort_io(struct batch *b, size_t n)
 		qsort(b->io, n, sizeof(b->io[0]), by_address);
 }
 
-/* (2) and (4): the structures of items [from, to) into @copy; item.ok when all of it was there. */
-// NOLINTNEXTLINE(readability-non-const-parameter): the read writes through io.buf, which points into it
-static struct xb_error *read_structs(struct batch *b, size_t from, size_t to, unsigned char *copy)
+static struct xb_io io_of(const struct batch *b, size_t i, unsigned char *copy)
 {
-	for (size_t i = from; i < to; i++)
-		b->io[i - from] = (struct xb_io){ .addr = b->item[i].addr,
-						  .len = b->size,
-						  .buf = copy + i * b->size };
-	sort_io(b, to - from);
-	XB_TRY(xb_mem_readv(b->vm->mem, b->io, to - from));
-	for (size_t k = 0; k < to - from; k++) {
+	return (struct xb_io){ .addr = b->item[i].addr, .len = b->size, .buf = copy + i * b->size };
+}
+
+/* b->io[0 .. n) are structures of items, in @copy: read them and say of each whether all of it was there. */
+static struct xb_error *read_ios(struct batch *b, size_t n, const unsigned char *copy)
+{
+	XB_TRY(xb_mem_readv(b->vm->mem, b->io, n));
+	for (size_t k = 0; k < n; k++) {
 		size_t i = (size_t)((unsigned char *)b->io[k].buf - copy) / b->size;
 
 		b->item[i].whole = b->io[k].got == b->size;
+		b->order[k] = (uint32_t)i;
 	}
+	b->n_order = n;
 	return NULL;
+}
+
+/* (2): the structures of items [from, to). */
+static struct xb_error *read_first(struct batch *b, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		b->io[i - from] = io_of(b, i, b->first);
+	sort_io(b, to - from);
+	return read_ios(b, to - from, b->first);
+}
+
+/* (4): those of them before @end again. */
+static struct xb_error *read_second(struct batch *b, size_t end)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < b->n_order; k++) {
+		if (b->order[k] < end)
+			b->io[n++] = io_of(b, b->order[k], b->second);
+	}
+	return read_ios(b, n, b->second);
 }
 
 /* Ask for the current function of item @i, unless one of this batch has it already. */
@@ -235,11 +259,11 @@ static bool deliver(struct batch *b, struct item *it, xb_proc_fn fn, void *arg)
 static struct xb_error *read_once(struct batch *b, size_t from, size_t to, size_t *end)
 {
 	*end = to;
-	XB_TRY(read_structs(b, from, to, b->first));
+	XB_TRY(read_first(b, from, to));
 	if (!decode_all(b, from, to))
 		return NULL;
 	XB_TRY(read_pointed(b, from, to, end));
-	XB_TRY(read_structs(b, from, *end, b->second));
+	XB_TRY(read_second(b, *end));
 	for (size_t i = from; i < *end; i++) {
 		struct item *it = &b->item[i];
 

@@ -25,7 +25,7 @@ emulator_copy() {
 		#!/bin/sh
 		[ -n "${VM_ROOT:-}" ] || exec $1.inside "\$@"
 		exec unshare --mount --propagation private -- sh -c '
-			for dir in /proc /dev /var/tmp; do mount --rbind "\$dir" "\$0\$dir" || exit; done
+			for dir in /proc /dev /tmp /var/tmp; do mount --rbind "\$dir" "\$0\$dir" || exit; done
 			exec chroot "\$0" "\$@"' "${VM_ROOT:-}" $1.inside "\$@"
 	SH
 	chmod 755 "$1.inside" "$1.erl"

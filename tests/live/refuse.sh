@@ -20,6 +20,8 @@ cleanup() {
 }
 trap cleanup EXIT
 vm_compile "${VM_EBIN:-$work/ebin}" || exit 1
+VM_DIR=$work/vms
+mkdir "$VM_DIR"
 
 # each PID NAME STATUS PATTERN: every tool ends so, and says so.
 each() {
