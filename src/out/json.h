@@ -43,6 +43,7 @@ void xb_json_key(struct xb_json *j, const char *key);
 
 /** The same for a key that is known when we are compiled and plain text: nothing is looked at any more. */
 #define XB_JSON_KEY(j, key) xb_json_key_ready(j, ", \"" key "\": ", sizeof(", \"" key "\": ") - 1)
+/** What XB_JSON_KEY() calls: @piece is ", ", the quoted key and ": ". */
 void xb_json_key_ready(struct xb_json *j, const char *piece, size_t len);
 
 /** @len bytes; invalid UTF-8 becomes U+FFFD, control characters are escaped. */

@@ -62,7 +62,8 @@ struct xb_error *xb_session_explain(const struct xb_session *s, struct xb_error 
 {
 	if (err == NULL || s->proc.pid == 0)
 		return err;
-	if (!xb_target_alive(&s->proc) || has_no_memory(s->proc.pid)) {
+	if (!xb_target_alive(&s->proc) ||
+	    (xb_error_code(err) != XB_ERR_NOT_BEAM && has_no_memory(s->proc.pid))) {
 		xb_error_destroy(err);
 		return xb_errorf(XB_ERR_GONE, "process %d exited while it was read", (int)s->proc.pid);
 	}
@@ -134,6 +135,8 @@ static struct xb_error *attach(struct xb_session *s, const struct xb_session_opt
 		return xb_errorf(XB_ERR_NOT_BEAM,
 				 "process %d has no program mapped, so it is no Erlang VM",
 				 (int)s->proc.pid);
+	/* What may not be read looks empty, and would be taken for a build that nobody knows. */
+	XB_TRY(xb_access_check_memory(s->proc.pid));
 	XB_TRY(xb_object_image(s->main, &source.image));
 	XB_TRY(xb_object_symbols(s->main, &source.symbols));
 	XB_TRY(xb_object_bias(s->main, &source.bias));

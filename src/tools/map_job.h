@@ -14,8 +14,8 @@ struct map_job {
 	const struct map_opts *opts;
 	struct xb_session *session;
 	struct xb_proc_status process;
-	const char *path; /* what is written, for people and programs */
-	bool kept_by_vm;  /* the VM itself keeps the file at the place where perf looks */
+	const char *path;              /* what is written, for people and programs */
+	bool kept_by_vm;               /* the VM itself keeps the file at the place where perf looks */
 	struct xb_perfmap_inner inner; /* in the target's mount namespace, when that is not ours */
 	bool to_stdout;
 

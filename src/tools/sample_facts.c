@@ -87,8 +87,10 @@ void sample_health_facts(struct xb_report *r, const struct sample_ctx *c)
 	xb_report_health(r, "overflow", p->overflow > 0 ? "% samples did not fit" : NULL, XB_KIND_UINT,
 			 xb_cell_uint(p->overflow));
 	xb_report_health(r, "kernel_excluded",
-			 s->kernel_excluded ? "kernel-mode samples refused: %" : NULL, XB_KIND_BOOL,
-			 xb_cell_bool(s->kernel_excluded));
+			 s->kernel_excluded ? "no samples in the kernel (CAP_PERFMON, or "
+					      "kernel.perf_event_paranoid below 2, allows them)"
+					    : NULL,
+			 XB_KIND_BOOL, xb_cell_bool(s->kernel_excluded));
 	xb_report_health(r, "backend_note", NULL, XB_KIND_TEXT, xb_cell_text(c->backend_note));
 	sample_layout_health(r, &c->session->vm->layout);
 	sample_vars_health(r, c);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-	PAGE_BYTES = 256 << 10,  /* text gathered before it is written */
+	PAGE_BYTES = 256 << 10, /* text gathered before it is written */
 	MAX_RENDERED = 8 << 20, /* of frames and functions kept; beyond, they are rendered each time */
 };
 

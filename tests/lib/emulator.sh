@@ -2,7 +2,7 @@
 # Copies of the emulator under test, to be damaged or taken away.
 #
 #   . tests/lib/vm.sh; . tests/lib/emulator.sh
-#   emulator_copy DIR              DIR becomes a copy of the directory with the emulator, DIR.erl what starts it like erl
+#   emulator_copy DIR              DIR becomes a copy of the emulator's directory, DIR.erl what starts it like erl
 #   emulator_file DIR              the emulator in it
 #   VM_ERL=DIR.erl vm_start …
 #

@@ -111,6 +111,7 @@ test_no_vm() {
 	check "a process that is no VM" 2 'is no Erlang VM' "${run[@]}" "$raw"
 	kill -KILL "$raw"
 
+	until_true eval '! [ -e "/proc/$raw" ]'
 	check "a process that exited before" 4 "no such process $raw" "${run[@]}" "$raw"
 	check "no process id" 2 'neither a process id nor a node name' "${run[@]}" 12x/y
 	if [ "$BAD_INPUT_INSIDE" = alone ]; then

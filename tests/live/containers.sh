@@ -222,7 +222,8 @@ if kind user && ! is_emu; then
 	rm -f "$map"
 	inner=/proc/$VM_PID/root/tmp/perf-$(answer user 'os:getpid()').map
 	tap_ok "user: --inside-target" "$BUILD/erlang-write-perf-map" -q --inside-target "$VM_PID"
-	tap_is "user: it belongs to root in there" "0" "$(nsenter -t "$VM_PID" --user --mount -- stat -c %u "/tmp/${inner##*/}")"
+	tap_is "user: it belongs to root in there" 0 \
+		"$(nsenter -t "$VM_PID" --user --mount -- stat -c %u "/tmp/${inner##*/}")"
 fi
 vm_stop user
 kind pid_only
@@ -284,9 +285,12 @@ row() {
 	jq -r ".rows[] | select(.pid == $1) | .$2" "$TMP/list.json"
 }
 release=$(answer first 'erlang:system_info(otp_release)')
+schedulers=$(answer first 'integer_to_list(erlang:system_info(schedulers))')
 for pid in $first $second; do
-	tap_is "--list: release, node, schedulers, namespaces" "$release same@here $(answer first "integer_to_list(erlang:system_info(schedulers))") true true" \
-		"$(row "$pid" otp_release) $(row "$pid" node) $(row "$pid" schedulers) $(row "$pid" own_pid_namespace) $(row "$pid" own_mount_namespace)"
+	tap_is "--list: release, node, schedulers" "$release same@here $schedulers" \
+		"$(row "$pid" otp_release) $(row "$pid" node) $(row "$pid" schedulers)"
+	tap_is "--list: namespaces of its own" "true true" \
+		"$(row "$pid" own_pid_namespace) $(row "$pid" own_mount_namespace)"
 	tap_ok "--list: uptime and memory" test "$(row "$pid" uptime_ns)" -gt 0 -a "$(row "$pid" rss_bytes)" -gt 1000000
 done
 if [ -n "$group" ]; then

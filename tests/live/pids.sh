@@ -59,7 +59,8 @@ else
 	largest=1152921504606846975
 fi
 # Around everything that is a boundary: 15, 28 and 32 bits of the number, and the end, where it begins anew.
-for data in 32767 65535 1048575 134217727 268435450 268435456 4294967290 8796093022207 "$((largest - 500))" "$largest"; do
+for data in 32767 65535 1048575 134217727 268435450 268435456 4294967290 8796093022207 \
+	"$((largest - 500))" "$largest"; do
 	[ "$data" -le "$largest" ] || continue
 	vm_ask pids jump "$data" >/dev/null || exit 1
 	compare "near $data"

@@ -38,6 +38,7 @@ struct word {
 	const char *name; /* NULL: one of a region */
 	xb_addr addr;
 	size_t width;
+	bool is_index; /* one of few numbers */
 };
 
 struct region {
@@ -247,9 +248,9 @@ static void add_field(struct words *list, const struct xb_vm *vm, enum xb_root_i
 		      enum xb_layout_field f, size_t width)
 {
 	if (vm->roots.at[root].addr != 0 && xb_layout_has(&vm->layout, f) &&
-	    !words_push(list,
-			(struct word){ xb_layout_field_name(f),
-				       vm->roots.at[root].addr + xb_layout_at(&vm->layout, f), width }))
+	    !words_push(list, (struct word){ xb_layout_field_name(f),
+					     vm->roots.at[root].addr + xb_layout_at(&vm->layout, f),
+					     width, false }))
 		abort();
 }
 
@@ -258,7 +259,8 @@ static void add_variable(struct words *list, const struct xb_vm *vm, enum xb_roo
 	const struct xb_root *r = &vm->roots.at[root];
 
 	if (r->addr != 0 && !r->is_value &&
-	    !words_push(list, (struct word){ xb_root_name(root), r->addr, width }))
+	    !words_push(list, (struct word){ xb_root_name(root), r->addr, width,
+					     root == XB_ROOT_CODE_INDEX }))
 		abort();
 }
 
@@ -284,7 +286,7 @@ static void collect_tables(struct xb_session *s, struct words *list)
 							  XB_F_ranges_allocated, XB_F_ranges_mid };
 
 		if (!words_push(list, (struct word){ xb_layout_field_name(f[i]),
-						     at + xb_layout_at(&vm->layout, f[i]), 8 }))
+						     at + xb_layout_at(&vm->layout, f[i]), 8, false }))
 			abort();
 	}
 	add_variable(list, vm, XB_ROOT_CODE_INDEX, 4);
@@ -360,12 +362,16 @@ static void garbage(struct test *t, const struct words *list)
 {
 	for (size_t i = 0; i < list->len; i++) {
 		const struct word *w = &list->data[i];
-		const uint64_t values[] = { 0, UINT64_MAX, 0x4141414141414141, 12345, w->addr };
+		const uint64_t values[] = { 0, UINT64_MAX, 0x4141414141414141, 12345 };
 		bool ok = true;
 
-		for (size_t k = 0; k < XB_ARRAY_LEN(values); k++)
+		for (size_t k = 0; k < XB_ARRAY_LEN(values); k++) {
+			/* Another index leads to an earlier set of tables, which is as consistent as this one. */
+			if (w->is_index && values[k] <= 2)
+				continue;
 			ok &= try_value(t, w, w->name, values[k], true,
 					k == 0 ? EVERY : EVERY & ~(1U << SAMPLE));
+		}
 		tell(t, ok, w->name);
 	}
 }
@@ -380,7 +386,7 @@ static void random_words(struct test *t, const struct regions *list, long n, uin
 {
 	for (long i = 0; i < n; i++) {
 		const struct region *r = &list->data[next_random(&state) % list->len];
-		struct word w = { r->name, r->start + 8 * (next_random(&state) % r->words), 8 };
+		struct word w = { r->name, r->start + 8 * (next_random(&state) % r->words), 8, false };
 		uint64_t old, other = list->data[next_random(&state) % list->len].start,
 			      bits = next_random(&state);
 		char what[96];
