@@ -87,7 +87,7 @@ struct xb_error *xb_check_atom_text(struct xb_check_ctx *c, struct xb_check_resu
 {
 	struct xb_vm *vm = c->vm;
 	static const char *const first[] = { "false", "true", "_" };
-	uint32_t n, step = SEG_ATOMS * ATOM_SEGMENTS / ATOMS, seg_step;
+	uint32_t n, now, step = SEG_ATOMS * ATOM_SEGMENTS / ATOMS, seg_step;
 	struct xb_atom_text text;
 
 	r->tested++;
@@ -110,8 +110,13 @@ struct xb_error *xb_check_atom_text(struct xb_check_ctx *c, struct xb_check_resu
 		for (uint32_t i = seg; i < XB_MIN(seg + SEG_ATOMS, n - 1); i += step, r->tested++)
 			r->failed += !xb_atom_get(vm, i, &text);
 	}
-	r->tested++;
+	r->tested += 2;
 	r->failed += !xb_atom_get(vm, n - 2, &text);
+	/* Nor is there one beyond the last, but for those that were made since. */
+	if (xb_atom_get(vm, n + 1, &text)) {
+		XB_TRY(xb_atoms_count(vm, &now));
+		r->failed += now <= n + 1;
+	}
 	return NULL;
 }
 

@@ -33,8 +33,11 @@ each() {
 		# shellcheck disable=SC2086
 		timeout 20 "$BUILD/$tool" $rest "$1" >"$TMP/out" 2>"$TMP/err"
 		tap_is "$2: $how: exit code" "$3" $?
-		tap_ok "$2: $how: says why" grep -Eq "^$tool: .*$4" "$TMP/err" || cat "$TMP/err"
-		tap_ok "$2: $how: and the way out" test "$(grep -c "^$tool: " "$TMP/err")" -ge 2 || cat "$TMP/err"
+		# There is nothing to map of an interpreter, known or not, and no way out.
+		if ! grep -q "^$tool: nothing to map: .* runs the interpreter" "$TMP/err"; then
+			tap_ok "$2: $how: says why" grep -Eq "^$tool: .*$4" "$TMP/err" || cat "$TMP/err"
+			tap_ok "$2: $how: and the way out" test "$(grep -c "^$tool: " "$TMP/err")" -ge 2 || cat "$TMP/err"
+		fi
 		tap_is "$2: $how: no rows" 0 "$(wc -c <"$TMP/out" | tr -d ' ')"
 	done
 	tap_ok "$2: no map either" test ! -e "$TMP/map"
@@ -60,6 +63,8 @@ mkdir "$work/false"
 cp "$(command -v sleep)" "$work/false/beam.smp"
 "$work/false/beam.smp" 1000 &
 others="$others $!"
+until [ "$(readlink "/proc/$!/exe")" = "$work/false/beam.smp" ]; do sleep 0.05; done
+sleep 0.2
 each "$!" "a program called beam.smp" 5 'calls itself beam.smp.*no Erlang VM'
 "$BUILD/erlang-inspect" --list --json >"$TMP/list.json"
 tap_is "a program called beam.smp: no VM in the list" "" "$(jq ".rows[] | select(.pid == $!) | .pid" "$TMP/list.json")"
@@ -74,6 +79,8 @@ if [ -n "$banner" ] && ${CC:-cc} -O0 -o "$work/false/beam.smp.new" "$work/false/
 	mv "$work/false/beam.smp.new" "$work/false/beam.smp"
 	"$work/false/beam.smp" &
 	others="$others $!"
+	until [ "$(readlink "/proc/$!/exe")" = "$work/false/beam.smp" ]; do sleep 0.05; done
+	sleep 0.2
 	each "$!" "a program with the banner of OTP $release" 5 '(process table|no layout|does not fit|cannot be found|not found)'
 else
 	tap_skip "a program with a banner" "it cannot be compiled here"

@@ -28,7 +28,7 @@ VM_DIR=$work/vms
 mkdir "$VM_DIR" "$work/home"
 # The build may be where that user cannot go.
 cp "$BUILD/erlang-sample" "$BUILD/erlang-inspect" "$BUILD/erlang-write-perf-map" "$BUILD/tests/live/deny" "$work/" || exit 1
-chmod 755 "$work"/*
+chmod 755 "$work"/*; chmod 777 "$work/home"
 become="setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all"
 printf '#!/bin/sh\nexec %s %s "$@"\n' "$become" "$(command -v "${VM_ERL:-erl}")" >"$work/erl"
 chmod 755 "$work/erl"
@@ -98,7 +98,7 @@ if [ "$(jq -r .target.flavor "$TMP/out" 2>/dev/null || echo jit)" != emu ]; then
 	map=/tmp/perf-$own.map
 	works "perf map" "$work/erlang-write-perf-map" -q "$own"
 	tap_is "own VM: perf map: owner and mode" "65534 644" "$(stat -c '%u %a' "$map")"
-	as perf record -q -e cpu-clock:u -F 499 -p "$own" -o "$work/home/perf.data" -- sleep 1.5
+	as perf record -e cpu-clock:u -F 499 -p "$own" -o "$work/home/perf.data" -- sleep 1.5
 	status=$?
 	if [ "$status" -eq 0 ]; then
 		works --fix-perf-data "$work/erlang-write-perf-map" -q --fix-perf-data "$work/home/perf.data"
