@@ -5,6 +5,18 @@
 #
 # Without "what" both are printed.  fields.tab comes first, a table before those that inherit from it.  Every
 # contradiction is an error on stderr as file:line: message, and no output can be trusted then (exit 1).
+#
+# A table is what follows one "table" line up to the next, or to the end of the file:
+#
+#   table NAME         its name
+#   inherit NAME       take over another table: all its entries, its release and its provenance
+#   release MAJOR      of OTP
+#   flavor jit|emu     without one it is only a base for others
+#   banner WORD...     how the version banner of such builds shows what moves fields: those of the words in brackets
+#                      that begin with jit, debug-compiled, lock-checking and lock-counting; not taken over
+#   provenance run|source  whether a VM with this layout was run against the checks ("run", also when it is not said),
+#                      or the numbers only come from the release's source
+#   field|size|const|reg NAME VALUE...  an entry of the contract; instead of what was taken over, if it was
 
 function fail(msg) {
     printf "%s:%d: %s\n", FILENAME, FNR, msg > "/dev/stderr"
@@ -69,10 +81,28 @@ function table() {
         }
         for (k in copy) delete copy[k]
         release[cur] = release[$2]
+        provenance[cur] = provenance[$2]
         return
     }
     if ($1 == "release") { release[cur] = $2; return }
-    if ($1 == "flavor") { flavor[cur] = $2; return }
+    if ($1 == "flavor") {
+        if ($2 != "jit" && $2 != "emu") return fail("flavor wants: jit or emu")
+        flavor[cur] = $2
+        return
+    }
+    if ($1 == "banner") {
+        for (k = 2; k <= NF; k++) {
+            if ($k !~ /^(jit(:ns|:no-native-stack)?|debug-compiled|lock-checking|lock-counting)$/)
+                return fail("banner: unknown word " $k)
+            banner[cur] = banner[cur] (k == 2 ? "" : " ") $k
+        }
+        return
+    }
+    if ($1 == "provenance") {
+        if ($2 != "run" && $2 != "source") return fail("provenance wants: run or source")
+        provenance[cur] = $2
+        return
+    }
     id = $1 " " $2
     if (!(id in known)) return fail("not in the contract: " id)
     if ((cur, id, "own") in seen) return fail("given twice: " id)
@@ -148,8 +178,14 @@ function all_tables(    i, t) {
     for (i = 1; i <= tables; i++) {
         t = table_name[i]
         if (!(t in flavor)) continue # only a base for others
+        if ((flavor[t] == "jit") != (banner[t] ~ /^jit/)) {
+            printf "%s: table %s: its flavor and its banner contradict each other\n", FILENAME, t > "/dev/stderr"
+            failed = 1
+        }
         printf "\t{\n\t\t.name = \"%s\",\n\t\t.release = %s,\n\t\t.flavor = XB_FLAVOR_%s,\n", t, release[t],
             toupper(flavor[t])
+        printf "\t\t.banner = \"%s\",\n\t\t.source_only = %s,\n", banner[t],
+            provenance[t] == "source" ? "true" : "false"
         one(t, "field", "F"); one(t, "size", "S"); one(t, "const", "K"); one(t, "reg", "R")
         print "\t},"
         made++

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { STACK_WORDS = 3 }; /* the first of them */
+
 static const char *const known[] = {
 	"jit", "jit:ns", "jit:no-native-stack", "debug-compiled", "lock-checking", "lock-counting"
 };
@@ -53,11 +55,22 @@ void xb_banner_write(const char *banner, struct xb_str *out)
 	}
 }
 
-bool xb_banner_is(const char *banner, const char *words)
+/* Whether @banner has exactly those of the first @n known words that @words holds. */
+static bool same(const char *banner, const char *words, size_t n)
 {
-	for (size_t i = 0; i < XB_ARRAY_LEN(known); i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (shows(banner, known[i]) != lists(words, known[i]))
 			return false;
 	}
 	return true;
+}
+
+bool xb_banner_is(const char *banner, const char *words)
+{
+	return same(banner, words, XB_ARRAY_LEN(known));
+}
+
+bool xb_banner_same_stack(const char *banner, const char *words)
+{
+	return same(banner, words, STACK_WORDS);
 }

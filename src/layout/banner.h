@@ -19,4 +19,7 @@ void xb_banner_write(const char *banner, struct xb_str *out);
 /** Whether @banner has exactly those of the known words that @words (separated by blanks) holds. */
 bool xb_banner_is(const char *banner, const char *words);
 
+/** The same of the words that say where the Erlang stack of a JIT is: no size tells that. */
+bool xb_banner_same_stack(const char *banner, const char *words);
+
 #endif

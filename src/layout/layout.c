@@ -1,6 +1,7 @@
 #include "layout/layout.h"
 
 #include "base/str.h"
+#include "layout/banner.h"
 #include "layout/table.h"
 
 #include <string.h>
@@ -27,7 +28,11 @@ const char *xb_layout_reg_text(int reg)
 
 static void from_table(const struct xb_layout_table *t, struct xb_layout *ret)
 {
-	*ret = (struct xb_layout){ .name = t->name, .release = t->release, .flavor = t->flavor };
+	*ret = (struct xb_layout){ .name = t->name,
+				   .release = t->release,
+				   .flavor = t->flavor,
+				   .source_only = t->source_only,
+				   .banner = t->banner };
 	for (int f = 0; f < XB_F__COUNT; f++) {
 		if (t->field[f].given)
 			ret->field[f] =
@@ -71,12 +76,25 @@ bool xb_layout_named(const char *name, struct xb_layout *ret)
 	return false;
 }
 
+static bool is_new(const struct xb_layout_table *t)
+{
+	for (const struct xb_layout_table *u = xb_layout_tables; u < t; u++) {
+		if (u->release == t->release && u->flavor == t->flavor)
+			return false;
+	}
+	return true;
+}
+
 /* "25 jit, 25 emu, …" for the sentence that refuses. */
 static void list_known(struct xb_str *s)
 {
-	for (size_t i = 0; i < xb_layout_n_tables; i++)
-		xb_str_addf(s, "%s%u %s", i == 0 ? "" : ", ", xb_layout_tables[i].release,
-			    xb_flavor_name(xb_layout_tables[i].flavor));
+	for (size_t i = 0; i < xb_layout_n_tables; i++) {
+		const struct xb_layout_table *t = &xb_layout_tables[i];
+
+		if (is_new(t))
+			xb_str_addf(s, "%s%u %s", i == 0 ? "" : ", ", t->release,
+				    xb_flavor_name(t->flavor));
+	}
 }
 
 static struct xb_error *unknown_options(unsigned release, uint64_t size, const struct xb_layout *other)
@@ -98,14 +116,14 @@ static struct xb_error *unknown_options(unsigned release, uint64_t size, const s
 		"install the debug information of this build, the layout is then read from it");
 }
 
-struct xb_error *xb_layout_base(unsigned release, enum xb_flavor flavor,
+struct xb_error *xb_layout_base(unsigned release, enum xb_flavor flavor, const char *banner,
 				uint64_t (*process_size)(void *arg, const struct xb_layout *l),
 				void *arg, struct xb_layout *ret, bool *ret_fits)
 {
 	struct xb_str known = XB_STR_INIT;
 	struct xb_error *err;
 	struct xb_layout l;
-	bool any = false;
+	bool any = false, stack = false;
 
 	for (size_t i = 0; i < xb_layout_n_tables; i++) {
 		const struct xb_layout_table *t = &xb_layout_tables[i];
@@ -113,8 +131,14 @@ struct xb_error *xb_layout_base(unsigned release, enum xb_flavor flavor,
 
 		if (t->release != release || t->flavor != flavor)
 			continue;
+		stack = true;
+		/* Where the Erlang stack is decides everything, and no size tells. */
+		if (banner != NULL && !xb_banner_same_stack(banner, t->banner))
+			continue;
 		from_table(t, &l);
-		fits = process_size(arg, &l) == l.size[XB_S_Process];
+		/* Builds with different options may have processes of one size. */
+		fits = (banner == NULL || xb_banner_is(banner, t->banner)) &&
+		       process_size(arg, &l) == l.size[XB_S_Process];
 		if (fits || !any) {
 			*ret = l;
 			*ret_fits = fits;
@@ -125,6 +149,11 @@ struct xb_error *xb_layout_base(unsigned release, enum xb_flavor flavor,
 	}
 	if (any)
 		return NULL;
+	if (stack)
+		return xb_errorf(
+			XB_ERR_NO_LAYOUT,
+			"no layout table for an OTP %u JIT that keeps the Erlang stack as this one does: %s",
+			release, banner);
 	list_known(&known);
 	err = xb_errorf(XB_ERR_NO_LAYOUT, "no layout table for OTP %u with the %s (known: %s)", release,
 			flavor == XB_FLAVOR_JIT ? "JIT" : "interpreter", xb_str_get(&known));
@@ -163,14 +192,14 @@ struct xb_error *xb_layout_nearest(unsigned release, enum xb_flavor flavor, uint
 	return NULL;
 }
 
-struct xb_error *xb_layout_for(unsigned release, enum xb_flavor flavor,
+struct xb_error *xb_layout_for(unsigned release, enum xb_flavor flavor, const char *banner,
 			       uint64_t (*process_size)(void *arg, const struct xb_layout *l),
 			       void *arg, struct xb_layout *ret)
 {
 	struct xb_layout l;
 	bool fits;
 
-	XB_TRY(xb_layout_base(release, flavor, process_size, arg, &l, &fits));
+	XB_TRY(xb_layout_base(release, flavor, banner, process_size, arg, &l, &fits));
 	if (!fits)
 		return unknown_options(release, process_size(arg, &l), &l);
 	*ret = l;
@@ -189,6 +218,9 @@ void xb_layout_write_source(const struct xb_layout *l, struct xb_str *out)
 	else
 		xb_str_addf(out, "DWARF (%u fields, %u differ from table)", l->from_dwarf,
 			    l->dwarf_differs);
+	if (l->source_only)
+		xb_str_add(out, l->from_dwarf == 0 ? ", from source, not run"
+						   : ", the rest from source, not run");
 }
 
 const char *xb_layout_field_name(enum xb_layout_field f)

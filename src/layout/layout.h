@@ -42,21 +42,22 @@ struct xb_layout {
 	int8_t reg[XB_R__COUNT]; /* DWARF register number, -1: not in a fixed register */
 	/* enum xb_provenance of the above */
 	uint8_t size_from[XB_S__COUNT], konst_from[XB_K__COUNT], reg_from[XB_R__COUNT];
-	unsigned from_dwarf; /* how many entries DWARF gave */
-	unsigned from_file;  /* how many a user's table gave itself */
-	const char *
-		banner; /* of a user's table: what such builds show (layout/banner.h), or NULL; borrowed */
+	unsigned from_dwarf;    /* how many entries DWARF gave */
+	unsigned from_file;     /* how many a user's table gave itself */
+	const char *banner;     /* what such builds show (layout/banner.h), or NULL; borrowed */
 	unsigned dwarf_differs; /* how many of them contradicted the table */
 	bool source_only; /* the table is from the release's source, and was proved on no VM but this one */
 };
 
 /**
- * The checked-in table for a release, flavor and size of the process structure.
+ * The checked-in table for a release, flavor, way to build and size of the process structure.
+ * @param banner        The VM's version banner, as compiled in: it shows options that move fields, and how a JIT keeps
+ *                      the Erlang stack.  NULL: whatever they are.
  * @param process_size  Asked for each candidate: sizeof(Process) in bytes as the running VM states it,
  * read where the candidate says that it is.
  * @return NULL, or NO_LAYOUT whose sentence says which part is unknown.  @ret is plain data.
  */
-XB_NODISCARD struct xb_error *xb_layout_for(unsigned release, enum xb_flavor flavor,
+XB_NODISCARD struct xb_error *xb_layout_for(unsigned release, enum xb_flavor flavor, const char *banner,
 					    uint64_t (*process_size)(void *arg,
 								     const struct xb_layout *l),
 					    void *arg, struct xb_layout *ret);
@@ -69,6 +70,7 @@ XB_NODISCARD struct xb_error *xb_layout_for(unsigned release, enum xb_flavor fla
  * @return NULL, or NO_LAYOUT when the release has no table for the flavor.
  */
 XB_NODISCARD struct xb_error *xb_layout_base(unsigned release, enum xb_flavor flavor,
+					     const char *banner,
 					     uint64_t (*process_size)(void *arg,
 								      const struct xb_layout *l),
 					     void *arg, struct xb_layout *ret, bool *ret_fits);
@@ -117,8 +119,8 @@ const char *xb_layout_size_type(enum xb_layout_size s);
 const char *xb_layout_field_check(enum xb_layout_field f);
 
 /**
- * Append where the offsets came from: "table", "DWARF (71 fields, 0 differ from table)", "file x.tab", or
- * "file x.tab (3 entries, the rest from table otp-25-jit)".
+ * Append where the offsets came from: "table", "table, from source, not run", "DWARF (71 fields, 0 differ from table)",
+ * "file x.tab", or "file x.tab (3 entries, the rest from table otp-25-jit)".
  */
 void xb_layout_write_source(const struct xb_layout *l, struct xb_str *out);
 

@@ -21,6 +21,8 @@ struct xb_layout_table {
 	const char *name;
 	unsigned release;
 	enum xb_flavor flavor;
+	const char *banner; /* words of the version banner that such builds show; one space between */
+	bool source_only;   /* derived from the release's source, no VM with it was run */
 	struct {
 		uint32_t offset, width;
 		bool given;

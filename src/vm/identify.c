@@ -29,7 +29,6 @@ static bool parse_banner(const char *text, size_t len, struct xb_identity *id)
 		return false;
 	(void)snprintf(id->erts, sizeof(id->erts), "%.*s", (int)(end - erts - 6), erts + 6);
 	id->flavor = strstr(id->banner, "[jit") != NULL ? XB_FLAVOR_JIT : XB_FLAVOR_EMU;
-	id->native_stack = strstr(id->banner, "[jit:ns") != NULL;
 	return true;
 }
 

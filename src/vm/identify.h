@@ -12,7 +12,7 @@ struct xb_identity {
 	unsigned otp;  /* major release, 25 */
 	char erts[24]; /* "13.1.5" */
 	enum xb_flavor flavor;
-	bool native_stack;   /* JIT: "[jit:ns…": the Erlang stack is the machine stack */
+	bool native_stack; /* JIT: the Erlang stack is the machine stack; as the layout says, known when attached */
 	bool frame_pointers; /* the running VM keeps them (+JPperf true|map); read from
 				erts_frame_layout */
 	bool stripped;       /* no .symtab in the executable */

@@ -69,16 +69,16 @@ static struct xb_error *choose_layout(struct xb_vm *vm, const struct xb_vm_sourc
 	struct xb_error *err = xb_roots_proc_table(source, &size.proc_table);
 	bool fits = true;
 
-	vm->id.has_dwarf = dw != NULL;
 	if (err != NULL && xb_error_code(err) == XB_ERR_NO_SYMBOL) {
 		xb_error_destroy(err);
 		err = NULL;
 	}
+	vm->id.has_dwarf = dw != NULL;
 	if (err == NULL && source->layout != NULL) {
 		err = take_layout(vm, source->layout);
 	} else if (err == NULL && dw != NULL) {
-		err = xb_layout_base(vm->id.otp, vm->id.flavor, process_size, &size, &vm->layout,
-				     &fits);
+		err = xb_layout_base(vm->id.otp, vm->id.flavor, vm->id.banner, process_size, &size,
+				     &vm->layout, &fits);
 		if (err == NULL)
 			err = xb_error_wrap(xb_layout_from_dwarf(dw, fits, source->log, &vm->layout),
 					    "debug information");
@@ -90,10 +90,13 @@ static struct xb_error *choose_layout(struct xb_vm *vm, const struct xb_vm_sourc
 			err = NULL;
 		}
 	} else if (err == NULL) {
-		err = xb_layout_for(vm->id.otp, vm->id.flavor, process_size, &size, &vm->layout);
+		err = xb_layout_for(vm->id.otp, vm->id.flavor, vm->id.banner, process_size, &size,
+				    &vm->layout);
 	}
 	if (dw != NULL)
 		(void)dwarf_end(dw);
+	/* The banner alone does not tell: what it says of it changed its meaning between releases. */
+	vm->id.native_stack = err == NULL && vm->layout.konst[XB_K_NATIVE_STACK] == 1;
 	return err;
 }
 

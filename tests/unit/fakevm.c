@@ -350,7 +350,7 @@ void fakevm_create(struct fakevm *f, unsigned release, enum xb_flavor flavor)
 	assert_non_null(f->memory);
 	f->memory->bytes = calloc(1, FAKEMEM_SIZE);
 	assert_non_null(f->memory->bytes);
-	assert_ok(xb_layout_for(release, flavor, any_size, NULL, &f->vm->layout));
+	assert_ok(xb_layout_for(release, flavor, NULL, any_size, NULL, &f->vm->layout));
 	assert_ok(xb_mem_create(&fakemem_ops, f->memory, &f->vm->mem));
 	f->vm->id.otp = release;
 	f->vm->id.flavor = flavor;

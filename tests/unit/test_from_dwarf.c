@@ -36,7 +36,7 @@ static struct xb_layout base(uint64_t process, bool fits_expected)
 	struct xb_layout l;
 	bool fits;
 
-	assert_ok(xb_layout_base(25, XB_FLAVOR_EMU, size_of_process, &process, &l, &fits));
+	assert_ok(xb_layout_base(25, XB_FLAVOR_EMU, NULL, size_of_process, &process, &l, &fits));
 	assert_int_equal(fits, fits_expected);
 	return l;
 }
@@ -213,7 +213,7 @@ static void test_a_release_without_a_table_is_refused(void **state)
 	bool fits;
 
 	(void)state;
-	assert_err(xb_layout_base(19, XB_FLAVOR_EMU, size_of_process, &size, &l, &fits),
+	assert_err(xb_layout_base(19, XB_FLAVOR_EMU, NULL, size_of_process, &size, &l, &fits),
 		   XB_ERR_NO_LAYOUT, "OTP 19");
 }
 
