@@ -1,7 +1,5 @@
 #include "sample/mixed_impl.h"
 
-#include "base/rd.h"
-
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -50,6 +48,7 @@ struct xb_error *xb_mixer_create(struct xb_session *s, const struct xb_mixer_opt
 	m->opts = *opts;
 	err = xb_sites_create(m->vm, &m->sites);
 	m->has_jit = m->vm->id.flavor == XB_FLAVOR_JIT;
+	m->on_c_stack = m->has_jit && m->vm->layout.konst[XB_K_NATIVE_STACK] == 0;
 	if (err == NULL && m->has_jit)
 		err = xb_jitlist_read(m->vm, NULL, &m->jit);
 	else if (err == NULL)
@@ -141,102 +140,6 @@ static bool on_c_stack(const struct xb_mixer *m, const struct mixed_item *it, xb
 	return top == 0 || (rsp <= top && rsp >= m->c_stack_low[it->out.sched - m->s->scheds.list]);
 }
 
-/* rip in JIT code and rsp on the Erlang stack: the copied stack is what E points to. */
-static bool in_erlang(struct xb_mixer *m, struct mixed_item *it)
-{
-	const struct xb_raw_sample *raw = it->raw;
-	size_t n = raw->stack_len / 8;
-	xb_addr c_p = 0;
-
-	m->stats.jit++;
-	it->out.mode = XB_MIXED_IN_ERLANG;
-	if (xb_mixer_role(m, XB_R_c_p, m->opts.force.c_p, &raw->regs, &c_p))
-		xb_mixer_set_proc(m, it, c_p);
-	it->judge_c_p = m->opts.force.c_p >= 0;
-	/* Not raw->ip, which is the kernel's when the thread was interrupted there. */
-	if (!xb_mixer_erlang(m, it, raw->regs.r[XB_REG_RIP], (const uint64_t *)(const void *)raw->stack,
-			     n, false))
-		return false;
-	if (!it->out.rooted && !it->out.cut && it->proc != UINT32_MAX) {
-		it->want = MIXED_REST;
-		it->E = raw->stack_addr + n * 8;
-		it->pc = 0;
-	}
-	return true;
-}
-
-/*
- * A light BIF is called through a shared fragment, which keeps the address of the calling instruction in the scheduler's
- * register structure; that lies on the C stack, so the kernel's copy holds it as it was.  0 when it cannot be told.
- * Mirrors erts/emulator/beam/jit/x86/instr_bif.cpp:emit_call_light_bif_shared().
- */
-static xb_addr light_bif_caller(const struct xb_mixer *m, const struct mixed_item *it,
-				const struct xb_jitrange *fragment)
-{
-	const struct xb_raw_sample *raw = it->raw;
-	xb_addr slot, pc;
-
-	if (fragment == NULL || it->out.sched == NULL ||
-	    strcmp(fragment->name, "global::call_light_bif_shared") != 0 ||
-	    !xb_layout_has(&m->vm->layout, XB_F_SchedulerRegisters_tmp_mem))
-		return 0;
-	slot = it->out.sched->registers + xb_layout_at(&m->vm->layout, XB_F_SchedulerRegisters_tmp_mem);
-	if (slot < raw->stack_addr || slot - raw->stack_addr + 8 > raw->stack_len)
-		return 0;
-	pc = xb_load64(raw->stack, (size_t)(slot - raw->stack_addr));
-	return xb_code_holds(m->vm, pc) ? pc : 0;
-}
-
-/*
- * C code below a JIT: @regs is the state at the return into Erlang code, or (@exact) in JIT code that is on the C stack.
- */
-static bool below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs, bool exact)
-{
-	xb_addr ra = regs->r[XB_REG_RIP], pc = exact ? ra : ra - 1, c_p = 0;
-	const struct xb_jitrange *fragment = xb_jitlist_fragment(&m->jit, pc);
-
-	/* process_main called the scheduler: the process it had is switched out. */
-	if (fragment != NULL && strcmp(fragment->name, "global::process_main") == 0) {
-		m->stats.scheduling++;
-		it->out.mode = XB_MIXED_SCHEDULING;
-		it->out.rooted = true;
-		/* Below a C frame it says nothing, but in it every sample has to be somewhere. */
-		return !exact || xb_mixer_push(m, it, XB_MIXED_FRAGMENT, pc, false);
-	}
-	m->stats.c++;
-	it->out.mode = XB_MIXED_IN_C;
-	/* Without the register it is what the scheduler runs by now, which may be another one, and is counted so. */
-	if (!xb_mixer_role(m, XB_R_c_p, m->opts.force.c_p, regs, &c_p) && it->out.sched != NULL) {
-		c_p = xb_mixer_current(m, it);
-		m->stats.proc_later += it->out.proc_later;
-	}
-	if (c_p != 0)
-		xb_mixer_set_proc(m, it, c_p);
-	it->below = ra;
-	it->below_rbp = xb_regs_has(regs, XB_REG_RBP) ? regs->r[XB_REG_RBP] : 0;
-	it->judge_c_p = m->opts.force.c_p >= 0 && xb_regs_has(regs, (unsigned)m->opts.force.c_p);
-	if (!xb_mixer_push(m, it, fragment != NULL ? XB_MIXED_FRAGMENT : XB_MIXED_ERLANG, pc, it->late))
-		return false;
-	it->caller = light_bif_caller(m, it, fragment);
-	if (it->caller != 0 && !xb_mixer_push(m, it, XB_MIXED_ERLANG, it->caller, false))
-		return false;
-	if (it->proc == UINT32_MAX)
-		return true;
-	it->want = MIXED_STOP;
-	if (m->opts.force.E >= 0) {
-		it->want =
-			xb_mixer_role(m, XB_R_E, m->opts.force.E, regs, &it->E) ? MIXED_E : MIXED_STOP;
-		it->judge_E = it->want == MIXED_E;
-	} else if (!m->vm->id.frame_pointers) {
-		enum xb_site_rule rule = xb_sites_rule(m->sites, ra);
-
-		m->stats.no_E += rule == XB_SITE_UNKNOWN;
-		if (rule == XB_SITE_SAVED && xb_mixer_role(m, XB_R_E_saved, -1, regs, &it->E))
-			it->want = MIXED_E;
-	}
-	return true;
-}
-
 /* A dirty scheduler works for a process that is parked in its structure. */
 static bool on_dirty(struct xb_mixer *m, struct mixed_item *it)
 {
@@ -260,12 +163,12 @@ static bool in_c(struct xb_mixer *m, struct mixed_item *it)
 
 	if (xb_mixer_is_loop(m, regs.r[XB_REG_RIP]))
 		return xb_mixer_in_loop(m, it, &regs, true);
-	/* JIT code that has just switched to the C stack, or not yet back. */
+	/* JIT code that has just switched to the C stack, or not yet back; or that is always there. */
 	if (xb_mixer_is_jit(m, regs.r[XB_REG_RIP]))
-		return below_jit(m, it, &regs, true);
+		return xb_mixer_below_jit(m, it, &regs, true);
 	reached = xb_mixer_native(m, it, &regs, &ended);
 	if (reached)
-		return m->has_jit ? below_jit(m, it, &regs, false)
+		return m->has_jit ? xb_mixer_below_jit(m, it, &regs, false)
 				  : xb_mixer_in_loop(m, it, &regs, false);
 	if (on_dirty(m, it))
 		return true;
@@ -316,7 +219,7 @@ static bool build(struct xb_mixer *m, const struct xb_raw_sample *raw)
 			return false;
 	}
 	return (xb_mixer_is_jit(m, user_ip) && !on_c_stack(m, it, raw->regs.r[XB_REG_RSP])
-			? in_erlang(m, it)
+			? xb_mixer_in_erlang(m, it)
 			: in_c(m, it)) &&
 	       xb_mixer_frozen(m, it);
 }

@@ -1,5 +1,5 @@
-/* Between the parts of the mixer: mixed.c (batches), mixed_native.c (C frames), mixed_loop.c (the
- * interpreter), mixed_later.c (reads afterwards). */
+/* Between the parts of the mixer: mixed.c (batches), mixed_jit.c (native Erlang code), mixed_native.c (C frames),
+ * mixed_loop.c (the interpreter), mixed_later.c (reads afterwards). */
 #ifndef XB_SAMPLE_MIXED_IMPL_H
 #define XB_SAMPLE_MIXED_IMPL_H
 
@@ -34,8 +34,8 @@ struct mixed_item {
 	xb_addr pc; /* Erlang pc known without the stack (interpreter's I); 0 none */
 	xb_addr below; /* C code returns to this place of JIT code, or was about to; 0: no C code, or no JIT */
 	xb_addr below_rbp; /* rbp there, 0: not known */
-	bool between; /* interpreter: the innermost frame of the stack may be missing, or there twice */
-	bool late;    /* even the outermost C call had to be asked for after the sample */
+	bool between;      /* the innermost frame of the stack may be missing, or there twice */
+	bool late;         /* even the outermost C call had to be asked for after the sample */
 	xb_addr caller; /* Erlang caller known exactly though its return address is on the stack; 0 none */
 	uint32_t proc;                    /* index into mixer.procs, UINT32_MAX none */
 	size_t words_at, n_words;         /* in mixer.words, after the read */
@@ -68,6 +68,7 @@ struct xb_mixer {
 	struct xb_sites *sites;
 	struct xb_jitlist jit; /* empty: interpreter */
 	bool has_jit;
+	bool on_c_stack;            /* the JIT has no native stack: its code uses rsp as C does */
 	struct xb_map sched_of_tid; /* tid -> index in s->scheds.list, plus one */
 	xb_addr *c_stack_low;       /* of each scheduler: where its C stack ends */
 	struct xb_map cfi_of;       /* object pointer -> index in cfis, plus one */
@@ -91,6 +92,16 @@ bool xb_mixer_role(const struct xb_mixer *m, enum xb_layout_reg r, int forced,
 
 /** Make @c_p the process of the item; none, and counted, when it cannot be one. */
 void xb_mixer_set_proc(struct xb_mixer *m, struct mixed_item *it, xb_addr c_p);
+
+/** rip in JIT code and rsp on the Erlang stack: the copied stack is what E points to.  False: out of memory. */
+bool xb_mixer_in_erlang(struct xb_mixer *m, struct mixed_item *it);
+
+/**
+ * C code below a JIT: @regs is the state at the return into Erlang code, or (@exact) in JIT code that is on the C stack,
+ * as all of it is without the native stack.  False: out of memory.
+ */
+bool xb_mixer_below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs,
+			bool exact);
 
 /* mixed_loop.c and mixed_vars.c, for the interpreter; all of them do nothing on a JIT. */
 XB_NODISCARD struct xb_error *xb_mixer_loop_create(struct xb_mixer *m);

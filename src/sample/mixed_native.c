@@ -78,26 +78,35 @@ void xb_mixer_map_c_stack(struct xb_mixer *m, size_t i)
 /*
  * When rows fail (a hand-written routine, a copy that was too short), a scheduler's outermost C call still is where the
  * JIT always puts it: its return address is in the word below the scheduler's register structure, which lies at the
- * top of the C stack.  Only rip and E by c_p->stop are known then.
+ * top of the C stack.  Only rip and E by c_p->stop are known then.  Without the native stack fragments may lie between,
+ * and what aligned the stack: the lowest of the next words that is in JIT code.
  */
 static bool shortcut(struct xb_mixer *m, struct mixed_item *it, struct xb_regs *regs)
 {
+	enum { SLOTS = 5 };
 	const struct xb_raw_sample *raw = it->raw;
-	xb_addr slot = it->out.sched == NULL ? 0 : it->out.sched->registers - 8, ra = 0;
+	size_t n = m->on_c_stack ? SLOTS : 1;
+	uint64_t words[SLOTS];
+	xb_addr slot;
 
-	if (it->out.sched == NULL || it->out.sched->registers == 0 || m->vm->id.flavor != XB_FLAVOR_JIT)
+	if (it->out.sched == NULL || it->out.sched->registers < 8 * SLOTS ||
+	    m->vm->id.flavor != XB_FLAVOR_JIT)
 		return false;
+	slot = it->out.sched->registers - 8 * n;
 	/* The kernel's copy ends at the first page never touched, such as one in a large frame: then ask the target. */
-	it->late = slot < raw->stack_addr || slot - raw->stack_addr + 8 > raw->stack_len;
-	if (!it->late)
-		ra = xb_load64(raw->stack, (size_t)(slot - raw->stack_addr));
-	else if (xb_mem_try(m->vm->mem, slot, &ra, 8) < 8)
+	it->late = slot < raw->stack_addr || slot - raw->stack_addr + 8 * n > raw->stack_len;
+	for (size_t i = 0; !it->late && i < n; i++)
+		words[i] = xb_load64(raw->stack, (size_t)(slot - raw->stack_addr) + 8 * i);
+	if (it->late && xb_mem_try(m->vm->mem, slot, words, 8 * n) < 8 * n)
 		return false;
-	if (ra == 0 || !xb_mixer_is_jit(m, ra - 1))
-		return false;
-	regs->valid = 0;
-	xb_regs_set(regs, XB_REG_RIP, ra);
-	return true;
+	for (size_t i = 0; i < n; i++) {
+		if (words[i] != 0 && xb_mixer_is_jit(m, words[i] - 1)) {
+			regs->valid = 0;
+			xb_regs_set(regs, XB_REG_RIP, words[i]);
+			return true;
+		}
+	}
+	return false;
 }
 
 bool xb_mixer_native(struct xb_mixer *m, struct mixed_item *it, struct xb_regs *regs, bool *ended)
