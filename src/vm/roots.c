@@ -282,6 +282,13 @@ struct xb_error *xb_roots_read(struct xb_vm *vm)
 	return NULL;
 }
 
+/* Builds without frame pointers have no variable for it: the frame layout is a constant (erl_vm.h). */
+static bool is_absent(const struct xb_vm *vm, enum xb_root_id id)
+{
+	return (specs[id].jit_only && vm->id.flavor != XB_FLAVOR_JIT) ||
+	       (id == XB_ROOT_FRAME_LAYOUT && !xb_layout_has(&vm->layout, XB_F_Process_frame_pointer));
+}
+
 struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm_source *source)
 {
 	struct xb_hidden_roots hidden = { 0 };
@@ -291,7 +298,7 @@ struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm_source *sour
 	XB_TRY(xb_finder_create(vm, source, &f));
 	err = NULL;
 	for (int id = 0; err == NULL && id < XB_ROOT__COUNT; id++) {
-		if (specs[id].jit_only && vm->id.flavor != XB_FLAVOR_JIT)
+		if (is_absent(vm, (enum xb_root_id)id))
 			continue;
 		err = find_one(f, source, (enum xb_root_id)id, &vm->roots.at[id]);
 		if (err == NULL && vm->roots.at[id].addr == 0)
