@@ -12,4 +12,10 @@
 XB_NODISCARD bool xb_jitentry_parse(struct xb_jitentry *entry, const void *bytes, size_t len,
 				    bool lines, uint32_t *ret_layout, xb_addr *ret_exit);
 
+/**
+ * The same for an entry as OTP 24 makes it: the layout's JIT_LIST_PLAIN says so.  It has no lines, and what it says of the
+ * emulator is of no use, being written before beam_normal_exit was.
+ */
+XB_NODISCARD bool xb_jitentry_parse_plain(struct xb_jitentry *entry, const void *bytes, size_t len);
+
 #endif

@@ -48,6 +48,18 @@ struct xb_error *xb_jitlist_walk(struct xb_vm *vm, xb_addr first, xb_addr stop, 
 	return NULL;
 }
 
+static bool is_plain(const struct xb_vm *vm)
+{
+	return vm->layout.konst[XB_K_JIT_LIST_PLAIN] == 1;
+}
+
+static bool parse(const struct xb_vm *vm, struct xb_jitlist *list, struct xb_jitentry *e, size_t len)
+{
+	return is_plain(vm) ? xb_jitentry_parse_plain(e, e->bytes, len)
+			    : xb_jitentry_parse(e, e->bytes, len, list->opts.lines, &list->frame_layout,
+						&list->normal_exit);
+}
+
 /* Make entries of @n nodes, oldest first, and read their text in one batch. */
 static struct xb_error *read_batch(struct xb_vm *vm, struct xb_jitlist *list,
 				   const struct xb_jitnode *nodes, size_t n)
@@ -77,16 +89,14 @@ static struct xb_error *read_batch(struct xb_vm *vm, struct xb_jitlist *list,
 	for (size_t i = 0; i < n; i++) {
 		struct xb_jitentry *e = fresh[i];
 
-		if (io[i].got == io[i].len &&
-		    !xb_jitentry_parse(e, e->bytes, io[i].len, list->opts.lines, &list->frame_layout,
-				       &list->normal_exit))
+		if (io[i].got == io[i].len && !parse(vm, list, e, io[i].len))
 			return xb_error_nomem();
 		if (e->kind == XB_JITENTRY_BROKEN) {
 			free(xb_take(e->bytes));
 			list->broken++;
 			continue;
 		}
-		list->has_emulator |= e->kind == XB_JITENTRY_EMULATOR;
+		list->has_emulator |= e->kind == XB_JITENTRY_EMULATOR && !is_plain(vm);
 		list->n_ranges += e->n_ranges;
 		list->bytes += io[i].len;
 	}
