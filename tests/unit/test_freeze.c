@@ -14,20 +14,6 @@
 
 static struct xb_bpf_asm prog;
 
-static const struct {
-	unsigned release;
-	enum xb_flavor flavor;
-} known[] = {
-	{ 23, XB_FLAVOR_EMU }, { 25, XB_FLAVOR_JIT }, { 25, XB_FLAVOR_EMU },
-	{ 27, XB_FLAVOR_JIT }, { 29, XB_FLAVOR_JIT },
-};
-
-static uint64_t as_it_says(void *arg, const struct xb_layout *l)
-{
-	(void)arg;
-	return l->size[XB_S_Process];
-}
-
 struct kernel {
 	struct xb_freeze_config config;
 	struct xb_bpf_ring ring;
@@ -107,7 +93,7 @@ static void test_freeze_refuses_a_structure_that_is_too_large(void **state)
 	struct xb_layout l;
 
 	(void)state;
-	assert_ok(xb_layout_for(25, XB_FLAVOR_JIT, as_it_says, NULL, &l));
+	assert_true(xb_layout_named("otp-25-jit", &l));
 	c.layout = &l;
 	l.size[XB_S_Process] = XB_FREEZE_PROC_MAX + 1;
 	assert_err(xb_freeze_program(&c, &prog), XB_ERR_UNSUPPORTED, "does not fit a sample");
@@ -121,10 +107,10 @@ static void test_freeze_is_accepted_for_every_layout(void **state)
 
 	(void)state;
 	begin(&k);
-	for (size_t i = 0; k.refused == NULL && i < XB_ARRAY_LEN(known); i++) {
+	for (size_t i = 0; k.refused == NULL && i < xb_layout_n_builtin(); i++) {
 		struct xb_layout l;
 
-		assert_ok(xb_layout_for(known[i].release, known[i].flavor, as_it_says, NULL, &l));
+		xb_layout_builtin(i, &l);
 		k.config.layout = &l;
 		for (int options = 0; options < 4; options++) {
 			int fd;
@@ -208,7 +194,7 @@ static void test_freeze_copies_our_own_stack(void **state)
 		end(&k);
 		skip();
 	}
-	assert_ok(xb_layout_for(25, XB_FLAVOR_JIT, as_it_says, NULL, &l));
+	assert_true(xb_layout_named("otp-25-jit", &l));
 	k.config.layout = &l;
 	assert_ok(xb_freeze_program(&k.config, &prog));
 	assert_ok(xb_bpf_load(prog.insn, prog.n, &program));
