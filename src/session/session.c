@@ -120,9 +120,12 @@ static struct xb_error *match_threads(struct xb_session *s)
 static struct xb_error *attach(struct xb_session *s, const struct xb_session_opts *opts)
 {
 	struct xb_loaded_opts lo = { .pid = s->proc.pid, .debug_dir = opts->debug_dir };
-	struct xb_vm_source source = {
-		.log = opts->log, .use_dwarf = true, .layout = opts->layout, .trial = opts->trial
-	};
+	struct xb_vm_source source = { .log = opts->log,
+				       .use_dwarf = true,
+				       .layout = opts->layout,
+				       .trial = opts->trial,
+				       .thorough = opts->thorough,
+				       .without = opts->without };
 
 	XB_TRY(xb_mem_live(s->proc.pid, &s->mem));
 	lo.mem = s->mem;

@@ -21,6 +21,8 @@ struct xb_session_opts {
 	const struct xb_log *log;
 	const struct xb_layout *layout; /* the user's, or NULL; lives as long as the session */
 	struct xb_vm_trial *trial;      /* as in struct xb_vm_source, or NULL */
+	bool thorough;    /* ask every method for every root of the VM */
+	unsigned without; /* methods not to ask: enum xb_root_source; for tests */
 };
 
 struct xb_session {

@@ -3,152 +3,23 @@
 #include "base/rd.h"
 #include "elf/symbols.h"
 #include "vm/roots_find.h"
-#include "vm/roots_hidden.h"
+#include "vm/roots_method.h"
 #include "vm/vm.h"
 
 #include <string.h>
 
 enum { AGAIN = 8 };
 
-/*
- * The knowledge: what each root is called, which exported functions refer to it, and what shape it has.
- * @width is that of a variable whose value is read at attach, 0 for a table.
- */
-static const struct root_spec specs[XB_ROOT__COUNT] = {
-	[XB_ROOT_PROC_TABLE] = { .name = "process table",
-				 .symbol = "erts_proc",
-				 .mine = { "erts_pid2proc_opt", "erts_proc_lookup_raw_inc_refc",
-					   "enif_is_process_alive" },
-				 .looks = xb_looks_like_proc_table,
-				 .parts = { XB_F_ErtsPTab_tab, XB_F_ErtsPTab_pix_mask },
-				 .n_parts = 2,
-				 .align = 64,
-				 .need = true },
-	[XB_ROOT_ATOM_TABLE] = { .name = "atom table",
-				 .symbol = "erts_atom_table",
-				 .mine = { "erts_atom_get", "enif_get_atom" },
-				 .looks = xb_looks_like_atom_table,
-				 .parts = { XB_F_IndexTable_seg_table, XB_F_IndexTable_entries },
-				 .n_parts = 2,
-				 .align = 8,
-				 .need = true },
-	[XB_ROOT_RANGES] = { .name = "code ranges",
-			     .symbol = "r",
-			     .file = "beam_ranges.c",
-			     .mine = { "erts_lookup_function_info", "erts_end_staging_ranges",
-				       "erts_update_ranges" },
-			     .looks = xb_looks_like_ranges,
-			     .is_beside = xb_ranges_beside_index,
-			     .align = 8,
-			     .need = true },
-	[XB_ROOT_MODULE_TABLES] = { .name = "module tables",
-				    .symbol = "module_tables",
-				    .file = "module.c",
-				    .mine = { "erts_get_module", "module_code" },
-				    .looks = xb_looks_like_module_tables,
-				    .align = 8,
-				    .need = true },
-	[XB_ROOT_CODE_INDEX] = { .name = "code index",
-				 .symbol = "the_active_code_index",
-				 .width = 4,
-				 .is_live = true,
-				 .need = true },
-	[XB_ROOT_SCHEDULERS] = { .name = "schedulers",
-				 .symbol = "erts_aligned_scheduler_data",
-				 .width = 8,
-				 .need = true },
-	[XB_ROOT_DIRTY_CPU_SCHEDULERS] = { .name = "dirty CPU schedulers",
-					   .symbol = "erts_aligned_dirty_cpu_scheduler_data",
-					   .width = 8,
-					   .need = true },
-	[XB_ROOT_DIRTY_IO_SCHEDULERS] = { .name = "dirty IO schedulers",
-					  .symbol = "erts_aligned_dirty_io_scheduler_data",
-					  .width = 8,
-					  .need = true },
-	[XB_ROOT_N_SCHEDULERS] = { .name = "number of schedulers",
-				   .symbol = "erts_no_schedulers",
-				   .width = 8,
-				   .need = true },
-	[XB_ROOT_N_DIRTY_CPU_SCHEDULERS] = { .name = "number of dirty CPU schedulers",
-					     .symbol = "erts_no_dirty_cpu_schedulers",
-					     .width = 8,
-					     .need = true },
-	[XB_ROOT_N_DIRTY_IO_SCHEDULERS] = { .name = "number of dirty IO schedulers",
-					    .symbol = "erts_no_dirty_io_schedulers",
-					    .width = 8,
-					    .need = true },
-	[XB_ROOT_JIT_DESCRIPTOR] = { .name = "JIT descriptor",
-				     .symbol = "__jit_debug_descriptor",
-				     .looks = xb_looks_like_jit_descriptor,
-				     .points = xb_jit_descriptor_points,
-				     .align = 8,
-				     .jit_only = true,
-				     .need = true },
-	[XB_ROOT_FRAME_LAYOUT] = { .name = "frame layout",
-				   .symbol = "erts_frame_layout",
-				   .width = 4,
-				   .jit_only = true,
-				   .need = true },
-	[XB_ROOT_NORMAL_EXIT] = { .name = "normal exit",
-				  .symbol = "beam_normal_exit",
-				  .other = "beam_apply", /* up to OTP 23: { apply, normal exit } */
-				  .other_at = 8,
-				  .is_stub = true,
-				  .width = 8,
-				  .need = true },
-	[XB_ROOT_RETURN_TRACE] = { .name = "return trace",
-				   .symbol = "beam_return_trace",
-				   .is_stub = true,
-				   .width = 8,
-				   .need = true },
-	[XB_ROOT_EXCEPTION_TRACE] = { .name = "exception trace",
-				      .symbol = "beam_exception_trace",
-				      .is_stub = true,
-				      .width = 8,
-				      .need = true },
-	[XB_ROOT_TIME_TRACE] = { .name = "time trace",
-				 .symbol = "beam_return_time_trace",
-				 .other = "beam_call_trace_return", /* OTP 26 and later */
-				 .is_stub = true,
-				 .width = 8,
-				 .need = true },
-	[XB_ROOT_RETURN_TO_TRACE] = { .name = "return-to trace",
-				      .symbol = "beam_return_to_trace",
-				      .is_stub = true,
-				      .width = 8,
-				      .need = true },
-};
-
-const char *xb_root_name(enum xb_root_id id)
-{
-	return specs[id].name;
-}
-
-void xb_root_write_sources(unsigned sources, struct xb_str *out)
-{
-	static const char *const names[] = { "symtab", "debug file", "gnu_debugdata",
-					     "dynsym", "operands",   "scan",
-					     "links",  "neighbours", "JIT list" };
-	bool first = true;
-
-	for (size_t i = 0; i < XB_ARRAY_LEN(names); i++) {
-		if ((sources & 1U << i) == 0)
-			continue;
-		xb_str_addf(out, "%s%s", first ? "" : "+", names[i]);
-		first = false;
-	}
-	if (first)
-		xb_str_add(out, "not found");
-}
-
 /* enum xb_symbol_source and the first four bits of enum xb_root_source are in the same order. */
 static xb_addr by_symbol(const struct xb_vm_source *source, const struct root_spec *spec,
 			 unsigned *sources)
 {
-	const struct xb_symbol *s =
-		spec->file != NULL ? xb_symbols_find_in(source->symbols, spec->file, spec->symbol)
-				   : xb_symbols_find(source->symbols, spec->symbol);
+	const struct xb_symbol *s;
 
+	if ((source->without & XB_ROOT_BY_SYMBOL) != 0)
+		return 0;
+	s = spec->file != NULL ? xb_symbols_find_in(source->symbols, spec->file, spec->symbol)
+			       : xb_symbols_find(source->symbols, spec->symbol);
 	if (s != NULL) {
 		*sources |= 1U << s->source;
 		return source->bias + s->vaddr;
@@ -163,103 +34,217 @@ static xb_addr by_symbol(const struct xb_vm_source *source, const struct root_sp
 
 struct xb_error *xb_roots_proc_table(const struct xb_vm_source *source, xb_addr *ret)
 {
+	const struct root_spec *spec = &xb_root_specs[XB_ROOT_PROC_TABLE];
+	const struct xb_symbol *none;
 	unsigned sources = 0;
 
-	*ret = by_symbol(source, &specs[XB_ROOT_PROC_TABLE], &sources);
-	if (*ret == 0) {
-		const struct xb_symbol *none;
+	*ret = by_symbol(source, spec, &sources);
+	if (*ret != 0)
+		return NULL;
+	if ((source->without & XB_ROOT_BY_SYMBOL) != 0)
+		return xb_errorf(XB_ERR_NO_SYMBOL, "%s: not asked for by symbol", spec->name);
+	return xb_error_wrap(xb_symbols_need(source->symbols, spec->symbol, &none), "%s", spec->name);
+}
 
-		return xb_error_wrap(
-			xb_symbols_need(source->symbols, specs[XB_ROOT_PROC_TABLE].symbol, &none),
-			"process table");
-	}
+xb_addr xb_roots_guess_proc_table(struct xb_finder *finder, const struct xb_vm_source *source)
+{
+	const struct root_spec *spec = &xb_root_specs[XB_ROOT_PROC_TABLE];
+	const char *via;
+	size_t hits = 0;
+	xb_addr at = 0;
+
+	if ((source->without & XB_ROOT_BY_SCAN) == 0)
+		at = xb_finder_scan(finder, spec, 0, &hits);
+	else if ((source->without & XB_ROOT_BY_OPERANDS) == 0)
+		return xb_finder_mine(finder, spec, &via);
+	return hits == 1 ? at : 0;
+}
+
+/* --- the methods, the surest and cheapest first --- */
+
+static struct xb_error *ask_symbol(struct xb_search *s, enum xb_root_id id, struct xb_opinion *ret)
+{
+	struct xb_opinion o = { 0 };
+
+	o.addr = by_symbol(s->source, &xb_root_specs[id], &o.source);
+	if (o.addr != 0)
+		*ret = o;
 	return NULL;
 }
 
-struct xb_error *xb_roots_scan_proc_table(struct xb_vm *vm, const struct xb_vm_source *source,
-					  xb_addr *ret)
+static struct xb_error *ask_scan(struct xb_search *s, enum xb_root_id id, struct xb_opinion *ret)
 {
-	struct xb_finder *f;
-	size_t hits;
-
-	XB_TRY(xb_finder_create(vm, source, &f));
-	*ret = xb_finder_scan(f, &specs[XB_ROOT_PROC_TABLE], 0, &hits);
-	if (hits != 1)
-		*ret = 0;
-	xb_finder_destroy(f);
-	return NULL;
-}
-
-static struct xb_error *try_one(struct xb_finder *f, const struct xb_vm_source *source,
-				enum xb_root_id id, struct xb_root *ret)
-{
-	const struct root_spec *spec = &specs[id];
-	struct xb_root root = { 0 };
-	xb_addr scanned = 0, mined = 0;
+	const struct root_spec *spec = &xb_root_specs[id];
+	struct xb_opinion o = { .source = XB_ROOT_BY_SCAN };
 	size_t hits = 0;
 
-	root.addr = by_symbol(source, spec, &root.sources);
-	if (spec->looks != NULL) {
-		if (root.addr != 0 && !spec->looks(f, root.addr))
+	if (spec->looks != NULL)
+		o.addr = xb_finder_scan(s->f, spec, s->vm->roots.at[id].addr, &hits);
+	else if (spec->is_array)
+		XB_TRY(xb_scan_schedulers(s, spec->kind, s->vm->roots.at[id].addr, &o.addr, &hits));
+	/* It decides alone only where it is unambiguous; otherwise it can confirm. */
+	o.only_agrees = hits != 1;
+	if (hits > 0)
+		*ret = o;
+	return NULL;
+}
+
+static struct xb_error *ask_operands(struct xb_search *s, enum xb_root_id id, struct xb_opinion *ret)
+{
+	const struct root_spec *spec = &xb_root_specs[id];
+	struct xb_opinion o = { .source = XB_ROOT_BY_OPERANDS };
+
+	if (id == XB_ROOT_JIT_DESCRIPTOR)
+		o.addr = xb_finder_mine_store(s->f, spec);
+	else if (id == XB_ROOT_CODE_INDEX)
+		o.addr = xb_finder_mine_index(s->f, spec, s->vm->roots.at[XB_ROOT_RANGES].addr, &o.via);
+	else if (spec->looks != NULL)
+		o.addr = xb_finder_mine(s->f, spec, &o.via);
+	if (o.addr != 0)
+		*ret = o;
+	return NULL;
+}
+
+static struct xb_error *ask_cache(struct xb_search *s, enum xb_root_id id, struct xb_opinion *ret)
+{
+	const struct xb_root_hints *h = s->source->hints;
+
+	if (h != NULL && h->has[id])
+		*ret = (struct xb_opinion){ .addr = s->source->bias + h->vaddr[id],
+					    .source = XB_ROOT_BY_CACHE };
+	return NULL;
+}
+
+static const struct {
+	unsigned bits;
+	struct xb_error *(*ask)(struct xb_search *s, enum xb_root_id id, struct xb_opinion *ret);
+} methods[] = {
+	{ XB_ROOT_BY_SYMBOL, ask_symbol },      { XB_ROOT_BY_CACHE, ask_cache },
+	{ XB_ROOT_BY_SCAN, ask_scan },          { XB_ROOT_BY_NEIGHBOURS, xb_ask_neighbours },
+	{ XB_ROOT_BY_COUNT, xb_ask_count },     { XB_ROOT_BY_LINKS, xb_ask_links },
+	{ XB_ROOT_BY_OPERANDS, ask_operands },  { XB_ROOT_BY_PROCESSES, xb_ask_processes },
+	{ XB_ROOT_BY_JITLIST, xb_ask_jitlist }, { XB_ROOT_BY_JIT_CODE, xb_ask_jit_code },
+};
+
+/* --- one root --- */
+
+/* What the variable holds; unreadable: all ones.  A table is its own value. */
+static uint64_t value_of(struct xb_search *s, enum xb_root_id id, xb_addr addr, bool is_value)
+{
+	const struct root_spec *spec = &xb_root_specs[id];
+	uint64_t v = 0;
+
+	if (is_value || spec->width == 0 || spec->is_live ||
+	    (spec->is_stub && s->vm->layout.konst[XB_K_STUBS_IN_PLACE] == 1))
+		return addr;
+	return xb_mem_try(s->source->mem, addr, &v, spec->width) == spec->width ? v : UINT64_MAX;
+}
+
+/* Whether what was found so far needs no further method: a symbol, and what looks like the root; or two methods. */
+static bool is_enough(const struct xb_search *s, enum xb_root_id id, const struct xb_root *root)
+{
+	bool symbol = (root->sources & XB_ROOT_BY_SYMBOL) != 0;
+
+	if (s->source->thorough)
+		return false;
+	if ((root->sources & XB_ROOT_BY_CACHE) != 0)
+		return true;
+	return xb_root_methods(root->sources) >= (symbol && xb_root_specs[id].looks == NULL ? 1 : 2);
+}
+
+static void take(struct xb_search *s, enum xb_root_id id, const struct xb_opinion *o)
+{
+	struct xb_root *root = &s->vm->roots.at[id];
+	uint64_t said = value_of(s, id, o->addr, o->is_value);
+
+	if (root->sources == 0 && !o->only_agrees) {
+		*root = (struct xb_root){
+			.addr = o->addr, .sources = o->source, .is_value = o->is_value, .via = o->via
+		};
+		s->vm->roots.value[id] =
+			xb_root_specs[id].width == 0 || xb_root_specs[id].is_live ? 0 : said;
+	} else if (root->sources != 0 && said == value_of(s, id, root->addr, root->is_value)) {
+		root->sources |= o->source;
+		root->via = root->via == NULL ? o->via : root->via;
+	} else if (!o->only_agrees) {
+		root->against |= o->source;
+		root->against_addr = o->addr;
+	}
+}
+
+static struct xb_error *ask_all(struct xb_search *s, enum xb_root_id id)
+{
+	const struct root_spec *spec = &xb_root_specs[id];
+
+	s->vm->roots.at[id] = (struct xb_root){ 0 };
+	s->vm->roots.value[id] = 0;
+	for (size_t i = 0; i < XB_ARRAY_LEN(methods); i++) {
+		struct xb_opinion o = { 0 };
+
+		if ((s->source->without & methods[i].bits) != 0 ||
+		    is_enough(s, id, &s->vm->roots.at[id]))
+			continue;
+		XB_TRY(methods[i].ask(s, id, &o));
+		if (o.source == 0)
+			continue;
+		if (xb_root_is_sound(s, id, &o, value_of(s, id, o.addr, o.is_value))) {
+			take(s, id, &o);
+		} else if ((o.source & XB_ROOT_BY_SYMBOL) != 0) {
 			return xb_errorf(XB_ERR_MISMATCH,
 					 "%s: what is at the symbol %s does not look like one",
 					 spec->name, spec->symbol);
-		scanned = xb_finder_scan(f, spec, root.addr, &hits);
-		if (root.addr == 0)
-			mined = xb_finder_mine(f, spec, &root.via);
+		} else if (o.source == XB_ROOT_BY_CACHE) {
+			xb_logf(s->source->log, XB_LOG_INFO,
+				"%s: what the cache says, 0x%llx, does not look like one", spec->name,
+				(unsigned long long)o.addr);
+			s->vm->roots.stale_hints++;
+		}
 	}
-	if (mined != 0 && hits == 1 && scanned != mined)
-		return xb_errorf(
-			XB_ERR_MISMATCH, "%s: the operands of %s say 0x%llx, a scan of the data 0x%llx",
-			spec->name, root.via, (unsigned long long)mined, (unsigned long long)scanned);
-	if (root.addr != 0 && hits == 1 && scanned != root.addr)
-		return xb_errorf(XB_ERR_MISMATCH,
-				 "%s: the symbol says 0x%llx, a scan of the data 0x%llx", spec->name,
-				 (unsigned long long)root.addr, (unsigned long long)scanned);
-	if (mined != 0) {
-		root.addr = mined;
-		root.sources |= XB_ROOT_BY_OPERANDS;
-	}
-	/* A scan decides alone only where it is unambiguous; otherwise it can confirm. */
-	if (root.addr == 0 && hits == 1)
-		root.addr = scanned;
-	if (root.addr != 0 && scanned == root.addr)
-		root.sources |= XB_ROOT_BY_SCAN;
-	*ret = root;
 	return NULL;
 }
 
-/* What contradicts itself may have been changed between two reads: looked at again before it counts. */
-static struct xb_error *find_one(struct xb_finder *f, const struct xb_vm_source *source,
-				 enum xb_root_id id, struct xb_root *ret)
+static struct xb_error *contradiction(enum xb_root_id id, const struct xb_root *root)
 {
-	struct xb_error *err = try_one(f, source, id, ret);
+	struct xb_str by = XB_STR_INIT, against = XB_STR_INIT;
+	struct xb_error *err;
 
-	for (int i = 0; i < AGAIN && (err != NULL ? xb_error_code(err) == XB_ERR_MISMATCH
-						  : specs[id].looks != NULL && ret->addr == 0);
-	     i++) {
-		xb_error_destroy(err);
-		xb_finder_refresh(f);
-		err = try_one(f, source, id, ret);
-	}
+	xb_root_write_sources(root->sources, &by);
+	xb_root_write_sources(root->against, &against);
+	err = xb_errorf(XB_ERR_MISMATCH, "%s: methods disagree: %s says 0x%llx, %s 0x%llx",
+			xb_root_specs[id].name, xb_str_get(&by), (unsigned long long)root->addr,
+			xb_str_get(&against), (unsigned long long)root->against_addr);
+	xb_str_deinit(&by);
+	xb_str_deinit(&against);
 	return err;
 }
 
-static struct xb_error *read_value(struct xb_vm *vm, enum xb_root_id id)
+/* What contradicts itself may have been changed between two reads: looked at again before it counts. */
+static struct xb_error *find_one(struct xb_search *s, enum xb_root_id id)
 {
-	uint64_t v = 0;
+	const struct xb_root *root = &s->vm->roots.at[id];
+	struct xb_error *err = NULL;
 
-	if (vm->roots.at[id].is_value ||
-	    (specs[id].is_stub && vm->layout.konst[XB_K_STUBS_IN_PLACE] == 1)) {
-		vm->roots.value[id] = vm->roots.at[id].addr;
+	for (int i = 0; i <= AGAIN; i++) {
+		xb_error_destroy(err);
+		if (i > 0)
+			xb_search_forget(s);
+		err = ask_all(s, id);
+		if (err != NULL ? xb_error_code(err) != XB_ERR_MISMATCH
+				: (root->sources != 0 || xb_root_specs[id].looks == NULL) &&
+					  root->against == 0)
+			break;
+	}
+	if (err != NULL || root->against == 0)
+		return err;
+	err = contradiction(id, root);
+	/* The linker's word counts for more than a guess of ours, but it has to be said. */
+	if ((root->sources & XB_ROOT_BY_SYMBOL) != 0 &&
+	    (root->against & (XB_ROOT_BY_SCAN | XB_ROOT_BY_OPERANDS)) == 0) {
+		xb_logf(s->source->log, XB_LOG_WARN, "%s", xb_error_message(err));
+		xb_error_destroy(err);
 		return NULL;
 	}
-	if (specs[id].width == 0 || specs[id].is_live || vm->roots.at[id].addr == 0)
-		return NULL;
-	XB_TRY(xb_error_wrap(xb_mem_read(vm->mem, vm->roots.at[id].addr, &v, specs[id].width), "%s",
-			     specs[id].name));
-	vm->roots.value[id] = v;
-	return NULL;
+	return err;
 }
 
 struct xb_error *xb_roots_read(struct xb_vm *vm)
@@ -285,39 +270,77 @@ struct xb_error *xb_roots_read(struct xb_vm *vm)
 /* Builds without frame pointers have no variable for it: the frame layout is a constant (erl_vm.h). */
 static bool is_absent(const struct xb_vm *vm, enum xb_root_id id)
 {
-	return (specs[id].jit_only && vm->id.flavor != XB_FLAVOR_JIT) ||
+	return (xb_root_specs[id].jit_only && vm->id.flavor != XB_FLAVOR_JIT) ||
 	       (id == XB_ROOT_FRAME_LAYOUT && !xb_layout_has(&vm->layout, XB_F_Process_frame_pointer));
 }
 
-struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm_source *source)
+void xb_search_forget(struct xb_search *s)
 {
-	struct xb_hidden_roots hidden = { 0 };
-	struct xb_error *err;
-	struct xb_finder *f;
+	xb_finder_refresh(s->f);
+	xb_jitlist_deinit(&s->list);
+	s->list_state = XB_LIST_UNTRIED;
+	s->scheds_scanned = false;
+	s->scheds = (struct xb_sched_places){ 0 };
+	s->exit_known = false;
+}
 
-	XB_TRY(xb_finder_create(vm, source, &f));
-	err = NULL;
-	for (int id = 0; err == NULL && id < XB_ROOT__COUNT; id++) {
-		if (is_absent(vm, (enum xb_root_id)id))
+static struct xb_error *find_all(struct xb_search *s)
+{
+	struct xb_vm *vm = s->vm;
+
+	for (int i = 0; i < XB_ROOT__COUNT; i++) {
+		enum xb_root_id id = (enum xb_root_id)i;
+		const struct root_spec *spec = &xb_root_specs[id];
+		const struct xb_symbol *none;
+
+		if (is_absent(vm, id) ||
+		    (spec->later && !s->source->thorough))
 			continue;
-		err = find_one(f, source, (enum xb_root_id)id, &vm->roots.at[id]);
-		if (err == NULL && vm->roots.at[id].addr == 0)
-			err = xb_error_wrap(
-				xb_roots_hidden(vm, f, &hidden, (enum xb_root_id)id, &vm->roots.at[id]),
-				"%s", specs[id].name);
-		if (err == NULL && vm->roots.at[id].addr == 0 && specs[id].need) {
-			const struct xb_symbol *none;
-
-			err = xb_error_wrap(xb_symbols_need(source->symbols, specs[id].symbol, &none),
-					    "%s", specs[id].name);
+		XB_TRY(find_one(s, id));
+		if (vm->roots.at[id].sources == 0 && spec->need) {
+			XB_TRY(xb_error_wrap(xb_symbols_need(s->source->symbols, spec->symbol, &none),
+					     "%s", spec->name));
+			return xb_errorf(XB_ERR_NO_SYMBOL, "%s: no method finds it", spec->name);
 		}
-		if (err == NULL)
-			err = read_value(vm, (enum xb_root_id)id);
+		if (id == XB_ROOT_PROC_TABLE)
+			XB_TRY(xb_roots_read(vm));
 	}
-	xb_finder_destroy(f);
-	if (err == NULL)
-		err = xb_roots_read(vm);
-	if (err == NULL)
-		vm->id.frame_pointers = vm->roots.value[XB_ROOT_FRAME_LAYOUT] == 1;
+	return NULL;
+}
+
+struct xb_error *xb_roots_find(struct xb_vm *vm, const struct xb_vm_source *source,
+			       struct xb_finder *finder)
+{
+	struct xb_search s = { .vm = vm, .source = source, .f = finder, .list = XB_JITLIST_INIT };
+	struct xb_error *err = find_all(&s);
+
+	vm->roots.thorough = source->thorough;
+	vm->id.frame_pointers = vm->roots.value[XB_ROOT_FRAME_LAYOUT] == 1;
+	xb_jitlist_deinit(&s.list);
 	return err;
+}
+
+size_t xb_roots_to_hints(const struct xb_vm *vm, const struct xb_vm_source *source,
+			 struct xb_finder *finder, struct xb_root_hints *ret)
+{
+	size_t n = 0;
+
+	*ret = (struct xb_root_hints){ 0 };
+	for (int id = 0; id < XB_ROOT__COUNT; id++) {
+		const struct xb_root *root = &vm->roots.at[id];
+		xb_addr at = root->addr;
+
+		/* The variable that holds it, where there is only one. */
+		if (root->is_value && xb_root_specs[id].is_stub) {
+			at = xb_finder_next(finder, 0, root->addr);
+			if (at != 0 && xb_finder_next(finder, at, root->addr) != 0)
+				at = 0;
+		} else if (root->is_value) {
+			at = 0;
+		}
+		ret->has[id] = at != 0 && xb_finder_in_image(finder, at) && root->against == 0;
+		ret->vaddr[id] = ret->has[id] ? at - source->bias : 0;
+		n += ret->has[id];
+	}
+	return n;
 }

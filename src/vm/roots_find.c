@@ -2,8 +2,6 @@
 
 #include "base/rd.h"
 #include "elf/image.h"
-#include "elf/mine.h"
-#include "elf/symbols.h"
 #include "mem/gather.h"
 #include "vm/vm.h"
 
@@ -11,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DATA = 64 << 20, MAX_PARTS = 4, MAX_CANDIDATES = 4096 };
+enum { MAX_DATA = 64 << 20, MAX_PARTS = 4, MAX_CANDIDATES = 4096, MAX_POINTERS = 1 << 16 };
 
 struct part {
 	xb_addr start; /* live */
@@ -20,10 +18,11 @@ struct part {
 };
 
 struct xb_finder {
-	struct xb_vm *vm;
 	const struct xb_vm_source *source;
+	const struct xb_layout *layout;
 	struct part part[MAX_PARTS];
 	size_t n_parts;
+	bool copied;
 	xb_addr image_start, image_end; /* all of the emulator's segments, live */
 	struct xb_miner *miner;         /* created when first needed */
 	struct xb_io *remote; /* what was fetched from outside the data; ascending addresses */
@@ -32,13 +31,37 @@ struct xb_finder {
 	struct xb_arena arena;
 };
 
-struct xb_vm *xb_finder_vm(struct xb_finder *f)
+void xb_finder_use(struct xb_finder *f, const struct xb_layout *layout)
 {
-	return f->vm;
+	f->layout = layout;
+}
+
+const struct xb_layout *xb_finder_layout(const struct xb_finder *f)
+{
+	return f->layout;
+}
+
+const struct xb_vm_source *xb_finder_source(const struct xb_finder *f)
+{
+	return f->source;
+}
+
+struct xb_miner *xb_finder_miner(struct xb_finder *f)
+{
+	if (f->miner == NULL)
+		xb_error_destroy(xb_miner_create(&f->miner));
+	return f->miner;
+}
+
+struct xb_arena *xb_finder_arena(struct xb_finder *f)
+{
+	return &f->arena;
 }
 
 void xb_finder_destroy(struct xb_finder *f)
 {
+	if (f == NULL)
+		return;
 	for (size_t i = 0; i < f->n_parts; i++)
 		free(f->part[i].bytes);
 	xb_miner_destroy(f->miner);
@@ -48,17 +71,25 @@ void xb_finder_destroy(struct xb_finder *f)
 
 void xb_finder_refresh(struct xb_finder *f)
 {
+	f->copied = false;
+	f->n_remote = 0;
+	xb_arena_reset(&f->arena);
+}
+
+/* In one go: all words of the copy are microseconds apart. */
+static void copy(struct xb_finder *f)
+{
 	for (size_t i = 0; i < f->n_parts; i++) {
 		struct part *p = &f->part[i];
 
-		p->len = xb_mem_try(f->vm->mem, p->start, p->bytes, p->size);
+		if (p->bytes == NULL)
+			p->bytes = malloc(p->size);
+		p->len = p->bytes == NULL ? 0 : xb_mem_try(f->source->mem, p->start, p->bytes, p->size);
 	}
-	f->n_remote = 0;
+	f->copied = true;
 }
 
-/* The copy is taken in one go: all words of it are microseconds apart. */
-struct xb_error *xb_finder_create(struct xb_vm *vm, const struct xb_vm_source *source,
-				  struct xb_finder **ret)
+struct xb_error *xb_finder_create(const struct xb_vm_source *source, struct xb_finder **ret)
 {
 	struct xb_finder *f = calloc(1, sizeof(*f));
 	const struct xb_segment *seg;
@@ -66,7 +97,6 @@ struct xb_error *xb_finder_create(struct xb_vm *vm, const struct xb_vm_source *s
 
 	if (f == NULL)
 		return xb_error_nomem();
-	f->vm = vm;
 	f->source = source;
 	seg = xb_image_segments(source->image, &n);
 	f->image_start = UINT64_MAX;
@@ -75,37 +105,49 @@ struct xb_error *xb_finder_create(struct xb_vm *vm, const struct xb_vm_source *s
 		f->image_end = XB_MAX(f->image_end, source->bias + seg[i].vaddr + seg[i].memsz);
 	}
 	for (size_t i = 0; i < n && f->n_parts < MAX_PARTS; i++) {
-		struct part *p = &f->part[f->n_parts];
-
-		if ((seg[i].flags & PF_W) == 0 || seg[i].memsz == 0 || seg[i].memsz > MAX_DATA)
-			continue;
-		p->start = source->bias + seg[i].vaddr;
-		p->bytes = malloc(seg[i].memsz);
-		if (p->bytes == NULL) {
-			xb_finder_destroy(f);
-			return xb_error_nomem();
-		}
-		p->size = seg[i].memsz;
-		f->n_parts++;
+		if ((seg[i].flags & PF_W) != 0 && seg[i].memsz > 0 && seg[i].memsz <= MAX_DATA)
+			f->part[f->n_parts++] = (struct part){ .start = source->bias + seg[i].vaddr,
+							       .size = seg[i].memsz };
 	}
-	xb_finder_refresh(f);
 	*ret = f;
 	return NULL;
 }
 
-uint64_t xb_finder_word(const struct xb_finder *f, xb_addr addr)
+/* The part of the data that holds @len bytes from @addr on, or NULL. */
+static const struct part *part_of(struct xb_finder *f, xb_addr addr, size_t len)
 {
+	if (!f->copied)
+		copy(f);
 	for (size_t i = 0; i < f->n_parts; i++) {
 		const struct part *p = &f->part[i];
 
-		if (addr >= p->start && addr - p->start < p->len && p->len - (addr - p->start) >= 8)
-			return xb_load64(p->bytes, (size_t)(addr - p->start));
+		if (addr >= p->start && addr - p->start < p->len && p->len - (addr - p->start) >= len)
+			return p;
 	}
-	return 0;
+	return NULL;
 }
 
-xb_addr xb_finder_next(const struct xb_finder *f, xb_addr after, uint64_t value)
+bool xb_finder_in_data(struct xb_finder *f, xb_addr addr)
 {
+	return part_of(f, addr, 1) != NULL;
+}
+
+bool xb_finder_in_image(const struct xb_finder *f, xb_addr addr)
+{
+	return addr >= f->image_start && addr < f->image_end;
+}
+
+uint64_t xb_finder_word(struct xb_finder *f, xb_addr addr)
+{
+	const struct part *p = part_of(f, addr, 8);
+
+	return p == NULL ? 0 : xb_load64(p->bytes, (size_t)(addr - p->start));
+}
+
+xb_addr xb_finder_next(struct xb_finder *f, xb_addr after, uint64_t value)
+{
+	if (!f->copied)
+		copy(f);
 	for (size_t i = 0; i < f->n_parts; i++) {
 		const struct part *p = &f->part[i];
 		xb_addr from = after < p->start ? xb_align_up(p->start, 8) : after + 8;
@@ -120,7 +162,28 @@ xb_addr xb_finder_next(const struct xb_finder *f, xb_addr after, uint64_t value)
 
 bool xb_finder_is_pointer(const struct xb_finder *f, uint64_t w)
 {
-	return w >= 4096 && w % 8 == 0 && w >> 47 == 0 && (w < f->image_start || w >= f->image_end);
+	return w >= 4096 && w % 8 == 0 && w >> 47 == 0 && !xb_finder_in_image(f, w);
+}
+
+const xb_addr *xb_finder_pointers(struct xb_finder *f, unsigned align, size_t *n)
+{
+	xb_addr *at = xb_arena_array(&f->arena, MAX_POINTERS, sizeof(*at));
+
+	*n = 0;
+	if (!f->copied)
+		copy(f);
+	for (size_t i = 0; at != NULL && i < f->n_parts; i++) {
+		const struct part *p = &f->part[i];
+
+		for (size_t off = (size_t)(xb_align_up(p->start, 8) - p->start);
+		     off + 8 <= p->len && *n < MAX_POINTERS; off += 8) {
+			uint64_t w = xb_load64(p->bytes, off);
+
+			if (w != 0 && w % align == 0 && xb_finder_is_pointer(f, w))
+				at[(*n)++] = p->start + off;
+		}
+	}
+	return at;
 }
 
 static int by_address(const void *a, const void *b)
@@ -141,7 +204,7 @@ const uint64_t *xb_finder_remote(struct xb_finder *f, xb_addr addr)
 			       : bsearch(&key, f->remote, f->n_remote, sizeof(*f->remote), by_address);
 	if (hit != NULL)
 		return hit->got == hit->len ? hit->buf : none;
-	if (xb_mem_try(f->vm->mem, addr, f->single, sizeof(f->single)) < sizeof(f->single))
+	if (xb_mem_try(f->source->mem, addr, f->single, sizeof(f->single)) < sizeof(f->single))
 		return none;
 	return f->single;
 }
@@ -163,7 +226,7 @@ static void prefetch(struct xb_finder *f, const xb_addr *at, size_t n)
 		io[i] = (struct xb_io){ .addr = at[i],
 					.len = XB_FINDER_REMOTE_WORDS * 8,
 					.buf = words + i * XB_FINDER_REMOTE_WORDS };
-	err = xb_mem_gather(f->vm->mem, io, n);
+	err = xb_mem_gather(f->source->mem, io, n);
 	if (err == NULL) {
 		qsort(io, n, sizeof(*io), by_address);
 		f->remote = io;
@@ -178,6 +241,8 @@ static void prefetch_pointed(struct xb_finder *f, const struct root_spec *spec)
 	xb_addr *at = xb_arena_array(&f->arena, (size_t)2 * MAX_CANDIDATES, sizeof(*at));
 	size_t n = 0, first;
 
+	if (!f->copied)
+		copy(f);
 	for (size_t i = 0; at != NULL && i < f->n_parts; i++) {
 		const struct part *p = &f->part[i];
 
@@ -225,6 +290,8 @@ xb_addr xb_finder_scan(struct xb_finder *f, const struct root_spec *spec, xb_add
 	bool seen = false;
 
 	*hits = 0;
+	if (!f->copied)
+		copy(f);
 	if (spec->points != NULL)
 		prefetch_pointed(f, spec);
 	for (size_t i = 0; i < f->n_parts; i++) {
@@ -249,91 +316,4 @@ xb_addr xb_finder_scan(struct xb_finder *f, const struct root_spec *spec, xb_add
 		return best;
 	}
 	return seen ? expected : first;
-}
-
-static bool in_data(const struct xb_finder *f, xb_addr addr)
-{
-	for (size_t i = 0; i < f->n_parts; i++) {
-		if (addr >= f->part[i].start && addr < f->part[i].start + f->part[i].len)
-			return true;
-	}
-	return false;
-}
-
-/* The root that an operand refers to, as a whole or by one of its parts; 0 when what is there does not look like it. */
-static xb_addr root_around(struct xb_finder *f, const struct root_spec *spec, xb_addr live)
-{
-	if (in_data(f, live) && live % 8 == 0 && spec->looks(f, live))
-		return live;
-	for (size_t i = 0; i < spec->n_parts; i++) {
-		xb_addr start = live - xb_layout_at(&f->vm->layout, spec->parts[i]);
-
-		if (in_data(f, start) && start % 8 == 0 && spec->looks(f, start))
-			return start;
-	}
-	return 0;
-}
-
-/* Operands of one function and, one level down, of what it calls directly: small helpers are often not
- * inlined. */
-static xb_addr mine_one(struct xb_finder *f, const struct root_spec *spec, xb_addr start, xb_addr end,
-			int depth)
-{
-	struct xb_operands ops;
-	struct xb_error *err = xb_mine_function(
-		f->miner, f->source->image, start, end,
-		XB_MINE_DATA | XB_MINE_LEA | XB_MINE_CALL | XB_MINE_JUMP, &f->arena, &ops);
-	xb_addr found = 0;
-
-	if (err != NULL) {
-		xb_error_destroy(err);
-		return 0;
-	}
-	for (size_t i = 0; i < ops.len; i++) {
-		const struct xb_operand *o = &ops.list[i];
-		xb_addr live = f->source->bias + o->target, hit = 0;
-
-		if (o->kind == XB_MINE_CALL || o->kind == XB_MINE_JUMP) {
-			const struct xb_symbol *callee = xb_symbols_at(f->source->symbols, o->target);
-
-			if (depth == 0 && (o->target < start || o->target >= end))
-				hit = mine_one(f, spec, o->target,
-					       callee != NULL && callee->size > 0
-						       ? callee->vaddr + callee->size
-						       : o->target + 128,
-					       1);
-		} else {
-			hit = root_around(f, spec, live);
-		}
-		if (hit != 0 && found != 0 && hit != found)
-			return 0; /* ambiguous: better no answer */
-		if (hit != 0)
-			found = hit;
-	}
-	return found;
-}
-
-xb_addr xb_finder_mine(struct xb_finder *f, const struct root_spec *spec, const char **via)
-{
-	if (f->miner == NULL) {
-		struct xb_error *err = xb_miner_create(&f->miner);
-
-		if (err != NULL) {
-			xb_error_destroy(err);
-			return 0;
-		}
-	}
-	for (size_t i = 0; i < XB_ARRAY_LEN(spec->mine) && spec->mine[i] != NULL; i++) {
-		const struct xb_symbol *s = xb_symbols_find(f->source->symbols, spec->mine[i]);
-		xb_addr found;
-
-		if (s == NULL || s->size == 0)
-			continue;
-		found = mine_one(f, spec, s->vaddr, s->vaddr + s->size, 0);
-		if (found != 0) {
-			*via = spec->mine[i];
-			return found;
-		}
-	}
-	return 0;
 }

@@ -5,13 +5,13 @@
  */
 #include "vm/roots_find.h"
 
-#include "vm/vm.h"
+#include "layout/layout.h"
 
 #include <string.h>
 
 static uint64_t field(struct xb_finder *f, xb_addr base, enum xb_layout_field id)
 {
-	struct xb_layout_place p = xb_finder_vm(f)->layout.field[id];
+	struct xb_layout_place p = xb_finder_layout(f)->field[id];
 	uint64_t w = xb_finder_word(f, base + p.offset);
 
 	return p.width == 4 ? (uint32_t)w : w;
@@ -19,24 +19,46 @@ static uint64_t field(struct xb_finder *f, xb_addr base, enum xb_layout_field id
 
 /* ErtsPTab: a power of two slots and the mask that goes with it, an aligned table, elements of one of
  * two kinds. */
-bool xb_looks_like_proc_table(struct xb_finder *f, xb_addr addr)
+static uint64_t ptab_element(struct xb_finder *f, xb_addr addr)
 {
-	struct xb_vm *vm = xb_finder_vm(f);
 	uint64_t max = field(f, addr, XB_F_ErtsPTab_max), tab;
 
 	if (max < 1024 || max > 1U << 27 || (max & (max - 1)) != 0)
-		return false;
+		return 0;
 	tab = field(f, addr, XB_F_ErtsPTab_tab);
-	return field(f, addr, XB_F_ErtsPTab_pix_mask) == max - 1 && tab != 0 && tab % 64 == 0 &&
-	       field(f, addr, XB_F_ErtsPTab_element_size) == vm->layout.size[XB_S_Process];
+	return field(f, addr, XB_F_ErtsPTab_pix_mask) == max - 1 && tab != 0 && tab % 64 == 0
+		       ? field(f, addr, XB_F_ErtsPTab_element_size)
+		       : 0;
 }
 
-/* A Hash at the start of an IndexTable whose name is the literal @name (linkers merge tails: only the
+bool xb_looks_like_proc_table(struct xb_finder *f, xb_addr addr)
+{
+	uint64_t size = ptab_element(f, addr);
+
+	return size != 0 && size == xb_finder_layout(f)->size[XB_S_Process];
+}
+
+/* The other one: what stands for an element that is being made has the id of a port. */
+bool xb_looks_like_port_table(struct xb_finder *f, xb_addr addr)
+{
+	enum { TAG_MASK = 0xf, SMALLEST = 200, LARGEST = 4096 };
+	uint64_t size = ptab_element(f, addr);
+	xb_addr invalid;
+
+	if (size < SMALLEST || size > LARGEST || size == xb_finder_layout(f)->size[XB_S_Process])
+		return false;
+	invalid = field(f, addr, XB_F_ErtsPTab_invalid_element);
+	return invalid != 0 && invalid % 8 == 0 &&
+	       (xb_finder_remote(f, invalid)[0] & TAG_MASK) ==
+		       xb_finder_layout(f)->konst[XB_K_TAG_PORT];
+}
+
+/* A Hash, perhaps at the start of an IndexTable, whose name is the literal @name (linkers merge tails: only the
  * text counts). */
 static bool named_table(struct xb_finder *f, xb_addr addr, const char *name)
 {
 	const char *text = xb_finder_literal(
-		f, xb_finder_word(f, addr + xb_layout_at(&xb_finder_vm(f)->layout, XB_F_Hash_name)),
+		f, xb_finder_word(f, addr + xb_layout_at(xb_finder_layout(f), XB_F_Hash_name)),
 		strlen(name) + 1);
 
 	return text != NULL && strcmp(text, name) == 0;
@@ -49,6 +71,17 @@ bool xb_looks_like_atom_table(struct xb_finder *f, xb_addr addr)
 
 	return entries > 100 && entries < 1U << 30 && seg >= 4096 && seg % 8 == 0 && seg >> 47 == 0 &&
 	       named_table(f, addr, "atom_tab");
+}
+
+/* A plain Hash: made once, of some buckets. */
+bool xb_looks_like_registry(struct xb_finder *f, xb_addr addr)
+{
+	uint64_t bucket;
+
+	if (!named_table(f, addr, "process_reg"))
+		return false;
+	bucket = field(f, addr, XB_F_Hash_bucket);
+	return xb_finder_is_pointer(f, bucket) && field(f, addr, XB_F_Hash_shift) < 64;
 }
 
 /* module_tables[3], 128 bytes apart: all three were given the same literal as their name. */
@@ -92,7 +125,7 @@ static bool unfinished_ranges(struct xb_finder *f, xb_addr addr)
 /* struct ranges r[3]: one in use, one before it, one in the making. */
 bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr)
 {
-	uint64_t size = xb_finder_vm(f)->layout.size[XB_S_ranges];
+	uint64_t size = xb_finder_layout(f)->size[XB_S_ranges];
 	bool is_full[3];
 	int full = 0;
 
@@ -111,7 +144,7 @@ bool xb_looks_like_ranges(struct xb_finder *f, xb_addr addr)
 
 bool xb_ranges_beside_index(struct xb_finder *f, xb_addr addr)
 {
-	const struct xb_layout *l = &xb_finder_vm(f)->layout;
+	const struct xb_layout *l = xb_finder_layout(f);
 	xb_addr active, staging;
 
 	if (!l->has_konst[XB_K_CODE_INDEX_AFTER_RANGES])

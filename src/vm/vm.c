@@ -6,6 +6,7 @@
 #include "vm/atom.h"
 #include "vm/check.h"
 #include "vm/code.h"
+#include "vm/roots_find.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ static const char *flavor_text(enum xb_flavor flavor)
 
 struct size_source {
 	const struct xb_vm_source *source;
-	struct xb_vm *vm;
+	struct xb_finder *finder;
 	xb_addr proc_table; /* 0: no symbol tells */
 };
 
@@ -29,11 +30,8 @@ static uint64_t process_size(void *arg, const struct xb_layout *l)
 
 	/* Without a symbol there is only the question whether there is a table for such processes. */
 	if (s->proc_table == 0) {
-		xb_addr found = 0;
-
-		s->vm->layout = *l;
-		xb_error_destroy(xb_roots_scan_proc_table(s->vm, s->source, &found));
-		return found == 0 ? 0 : l->size[XB_S_Process];
+		xb_finder_use(s->finder, l);
+		return xb_roots_guess_proc_table(s->finder, s->source) == 0 ? 0 : l->size[XB_S_Process];
 	}
 	(void)xb_mem_try(s->source->mem, s->proc_table + xb_layout_at(l, XB_F_ErtsPTab_element_size),
 			 &size, 8);
@@ -62,9 +60,10 @@ static struct xb_error *take_layout(struct xb_vm *vm, const struct xb_layout *l)
  * The target's own debug information is asked first: it knows builds that no table describes.  The table of the release
  * is needed all the same, for what debug information does not tell.
  */
-static struct xb_error *choose_layout(struct xb_vm *vm, const struct xb_vm_source *source)
+static struct xb_error *choose_layout(struct xb_vm *vm, const struct xb_vm_source *source,
+				      struct xb_finder *finder)
 {
-	struct size_source size = { .source = source, .vm = vm };
+	struct size_source size = { .source = source, .finder = finder };
 	Dwarf *dw = source->use_dwarf ? xb_dwfile_open(source->image, source->symbols) : NULL;
 	struct xb_error *err = xb_roots_proc_table(source, &size.proc_table);
 	bool fits = true;
@@ -153,15 +152,19 @@ static struct xb_error *doubt_layout(const struct xb_vm *vm, struct xb_error *er
 
 static struct xb_error *attach(struct xb_vm *vm, const struct xb_vm_source *source)
 {
+	xb_cleanup(xb_finder_cleanup) struct xb_finder *finder = NULL;
+
 	XB_TRY(xb_identify(source->image, &vm->id));
-	XB_TRY(choose_layout(vm, source));
+	XB_TRY(xb_finder_create(source, &finder));
+	XB_TRY(choose_layout(vm, source, finder));
 	if (source->trial != NULL) {
 		source->trial->layout = vm->layout;
 		source->trial->chosen = true;
 	}
+	xb_finder_use(finder, &vm->layout);
 	XB_TRY(xb_atoms_create(vm, &vm->atoms));
 	XB_TRY(xb_code_create(vm, &vm->code));
-	XB_TRY(doubt_layout(vm, xb_roots_find(vm, source)));
+	XB_TRY(doubt_layout(vm, xb_roots_find(vm, source, finder)));
 	return xb_check_all(vm, &vm->checks);
 }
 
@@ -172,6 +175,16 @@ static bool copy_checks(const struct xb_check_results *from, struct xb_check_res
 			return false;
 	}
 	return true;
+}
+
+struct xb_error *xb_vm_hints(const struct xb_vm *vm, const struct xb_vm_source *source,
+			     struct xb_root_hints *ret, size_t *n)
+{
+	xb_cleanup(xb_finder_cleanup) struct xb_finder *finder = NULL;
+
+	XB_TRY(xb_finder_create(source, &finder));
+	*n = xb_roots_to_hints(vm, source, finder, ret);
+	return NULL;
 }
 
 struct xb_error *xb_vm_attach(const struct xb_vm_source *source, struct xb_vm **ret)

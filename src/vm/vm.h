@@ -51,6 +51,9 @@ struct xb_vm_source {
 	const struct xb_layout *layout; /* take this one and look for no other, or NULL; its texts are
 					   borrowed as long as the VM object */
 	struct xb_vm_trial *trial;      /* or NULL; zeroed by the caller */
+	bool thorough;              /* ask every method for every root, also where two agree */
+	unsigned without;           /* enum xb_root_source: methods not to ask; for tests */
+	const struct xb_root_hints *hints; /* where the roots of this build may be; not trusted; or NULL */
 };
 
 /**
@@ -62,6 +65,10 @@ struct xb_vm_source {
  * number of processes.
  */
 XB_NODISCARD struct xb_error *xb_vm_attach(const struct xb_vm_source *source, struct xb_vm **ret);
+
+/** What to give as hints for the next VM of this build.  Cost: one read of the writable data.  Errors: NOMEM. */
+XB_NODISCARD struct xb_error *xb_vm_hints(const struct xb_vm *vm, const struct xb_vm_source *source,
+					  struct xb_root_hints *ret, size_t *n);
 
 /** Accepts NULL. */
 void xb_vm_detach(struct xb_vm *vm);
