@@ -17,6 +17,8 @@ const struct xb_opt xb_target_options[] = {
 	{ "layout", 0, XB_OPT_STRING, .at = AT(layout), .arg = "FILE",
 	  .help = "where the VM's structures have their fields: from the table in FILE (see erlang-layout) instead of "
 		  "debug information or a built-in table; checked on the VM all the same" },
+	{ "no-cache", 0, XB_OPT_FLAG, .at = AT(no_cache),
+	  .help = "neither use nor keep what earlier runs found out about this build of the VM" },
 	{ 0 },
 };
 

@@ -9,9 +9,10 @@ struct xb_target_opts {
 	const char *pid;
 	const char *debug_dir; /* where to look for separate debug files first, or NULL */
 	const char *layout;    /* file with a layout table (layout/text.h), or NULL */
+	bool no_cache;
 };
 
-/** The "Target" group: -p/--pid, --debug-dir, --layout.  The positional PID or node name is the tool's
+/** The "Target" group: -p/--pid, --debug-dir, --layout, --no-cache.  The positional PID or node name is the tool's
  * argument. */
 extern const struct xb_opt xb_target_options[];
 

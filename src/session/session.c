@@ -117,6 +117,28 @@ static struct xb_error *match_threads(struct xb_session *s)
 	return NULL;
 }
 
+/* Only a build-id tells one build from another; the cache is written when it could have told more. */
+static struct xb_error *attach_vm(struct xb_session *s, const struct xb_session_opts *opts,
+				  struct xb_vm_source *source)
+{
+	const struct xb_session_cache *cache = opts->cache;
+	struct xb_root_hints old = { 0 }, hints;
+	char build_id[XB_BUILD_ID_TEXT];
+	size_t n;
+
+	xb_identify_build(source->image, build_id);
+	if (cache != NULL && build_id[0] != '\0' && cache->load(cache->arg, build_id, &old))
+		source->hints = &old;
+	XB_TRY(xb_vm_attach(source, &s->vm));
+	if (cache == NULL || build_id[0] == '\0' ||
+	    (source->hints != NULL && s->vm->roots.stale_hints == 0))
+		return NULL;
+	XB_TRY(xb_vm_hints(s->vm, source, &hints, &n));
+	if (n > 0)
+		cache->save(cache->arg, build_id, &hints);
+	return NULL;
+}
+
 static struct xb_error *attach(struct xb_session *s, const struct xb_session_opts *opts)
 {
 	struct xb_loaded_opts lo = { .pid = s->proc.pid, .debug_dir = opts->debug_dir };
@@ -144,7 +166,7 @@ static struct xb_error *attach(struct xb_session *s, const struct xb_session_opt
 	XB_TRY(xb_object_symbols(s->main, &source.symbols));
 	XB_TRY(xb_object_bias(s->main, &source.bias));
 	source.mem = s->mem;
-	XB_TRY(xb_vm_attach(&source, &s->vm));
+	XB_TRY(attach_vm(s, opts, &source));
 	return match_threads(s);
 }
 

@@ -15,14 +15,23 @@
 #include "vm/sched.h"
 #include "vm/vm.h"
 
+/* Where what was found out about a build is kept for the next time; nothing that it gives is trusted. */
+struct xb_session_cache {
+	void *arg;
+	/* False: nothing is known of the build. */
+	bool (*load)(void *arg, const char *build_id, struct xb_root_hints *ret);
+	void (*save)(void *arg, const char *build_id, const struct xb_root_hints *hints);
+};
+
 struct xb_session_opts {
 	const char *target;    /* pid or node name; NULL: the only VM there is */
 	const char *debug_dir; /* extra directory for separate debug files, or NULL */
 	const struct xb_log *log;
-	const struct xb_layout *layout; /* the user's, or NULL; lives as long as the session */
-	struct xb_vm_trial *trial;      /* as in struct xb_vm_source, or NULL */
-	bool thorough;    /* ask every method for every root of the VM */
-	unsigned without; /* methods not to ask: enum xb_root_source; for tests */
+	const struct xb_layout *layout;       /* the user's, or NULL; lives as long as the session */
+	struct xb_vm_trial *trial;            /* as in struct xb_vm_source, or NULL */
+	bool thorough;                        /* ask every method for every root of the VM */
+	unsigned without;                     /* methods not to ask: enum xb_root_source; for tests */
+	const struct xb_session_cache *cache; /* used during the call only; NULL: none */
 };
 
 struct xb_session {

@@ -28,12 +28,17 @@ static void say_health(struct xb_report *r, const struct xb_session *s, uint64_t
 	const struct xb_mem_stats *m = xb_mem_stats(s->mem);
 	const struct xb_vm *vm = s->vm;
 	struct xb_str source = XB_STR_INIT;
-	uint64_t passed = 0, tested = 0;
+	uint64_t passed = 0, tested = 0, twice = 0, once = 0, contradicted = 0;
 
 	xb_layout_write_source(&vm->layout, &source);
 	for (size_t i = 0; i < vm->checks.len; i++) {
 		passed += vm->checks.data[i].failed == 0;
 		tested += vm->checks.data[i].tested;
+	}
+	for (int id = 0; id < XB_ROOT__COUNT; id++) {
+		twice += xb_root_methods(vm->roots.at[id].sources) >= 2;
+		once += xb_root_methods(vm->roots.at[id].sources) == 1;
+		contradicted += vm->roots.at[id].against != 0;
 	}
 	xb_report_health(r, "layout", "layout %", XB_KIND_TEXT, xb_cell_text(vm->layout.name));
 	xb_report_health(r, "layout_source", "from %", XB_KIND_TEXT,
@@ -42,6 +47,15 @@ static void say_health(struct xb_report *r, const struct xb_session *s, uint64_t
 	xb_report_health(r, "checks", NULL, XB_KIND_UINT, xb_cell_uint(vm->checks.len));
 	xb_report_health(r, "checks_passed", "% checks passed", XB_KIND_UINT, xb_cell_uint(passed));
 	xb_report_health(r, "objects_checked", "on % objects", XB_KIND_UINT, xb_cell_uint(tested));
+	xb_report_health(r, "roots_by_two_methods", "% roots by two methods", XB_KIND_UINT,
+			 xb_cell_uint(twice));
+	xb_report_health(r, "roots_by_one_method", once == 0 ? NULL : "% by one method", XB_KIND_UINT,
+			 xb_cell_uint(once));
+	xb_report_health(r, "roots_contradicted", contradicted == 0 ? NULL : "% CONTRADICTED",
+			 XB_KIND_UINT, xb_cell_uint(contradicted));
+	xb_report_health(r, "stale_cache_entries",
+			 vm->roots.stale_hints == 0 ? NULL : "% cache entries were wrong", XB_KIND_UINT,
+			 xb_cell_uint(vm->roots.stale_hints));
 	xb_report_health(r, "read_calls", "% reads", XB_KIND_UINT, xb_cell_uint(m->calls));
 	xb_report_health(r, "read_ranges", NULL, XB_KIND_UINT, xb_cell_uint(m->ranges));
 	xb_report_health(r, "read_bytes", "%", XB_KIND_BYTES, xb_cell_uint(m->bytes));
@@ -61,7 +75,7 @@ static struct xb_error *run_inspect(struct xb_tool_run *run)
 
 	if (o->list)
 		return inspect_list(run, o->output);
-	XB_TRY(tool_attach(run, &o->target_opts, &o->target, NULL, NULL, &s));
+	XB_TRY(tool_attach(run, &o->target_opts, &o->target, true, NULL, NULL, &s));
 	attached = xb_now_ns();
 	XB_TRY(xb_session_explain(s, xb_system_gather(s, &run->arena, &system)));
 	inspect_system_init(&rows, &run->arena);

@@ -80,7 +80,7 @@ static struct xb_error *check(struct xb_tool_run *run)
 	struct xb_vm_trial trial = { 0 };
 	struct xb_error *err, *said = NULL;
 
-	err = tool_attach(run, &o->target_opts, &o->target, &trial, NULL, &s);
+	err = tool_attach(run, &o->target_opts, &o->target, false, &trial, NULL, &s);
 	if (trial.chosen && (err == NULL || xb_error_code(err) == XB_ERR_MISMATCH))
 		said = report(run, s, &trial);
 	xb_check_results_deinit(&trial.checks);

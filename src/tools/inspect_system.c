@@ -49,7 +49,12 @@ static const struct xb_column thread_columns[] = {
 static const struct xb_column root_columns[] = {
 	{ .name = "root", .kind = XB_KIND_TEXT },
 	{ .name = "address", .kind = XB_KIND_ADDR },
+	{ .name = "value", .kind = XB_KIND_ADDR, .flags = XB_COLUMN_JSON_ONLY },
 	{ .name = "sources", .kind = XB_KIND_TEXT },
+	{ .name = "methods", .kind = XB_KIND_UINT, .flags = XB_COLUMN_JSON_ONLY },
+	{ .name = "agreement", .kind = XB_KIND_TEXT },
+	{ .name = "contradicted_by", .kind = XB_KIND_TEXT, .flags = XB_COLUMN_JSON_ONLY },
+	{ .name = "contradicting_address", .kind = XB_KIND_ADDR, .flags = XB_COLUMN_JSON_ONLY },
 	{ .name = "via", .kind = XB_KIND_TEXT, .role = XB_ROLE_NATIVE },
 };
 
@@ -288,26 +293,53 @@ static bool thread_section(const struct xb_system *y, struct xb_table *rows)
 	return end(rows, "threads", &t);
 }
 
+/* What the methods think of each other, in words; NULL where there is no such root. */
+static const char *agreement(struct xb_arena *arena, const struct xb_root *r)
+{
+	xb_cleanup(xb_str_deinit) struct xb_str against = XB_STR_INIT;
+	unsigned n = xb_root_methods(r->sources);
+
+	if (r->against != 0) {
+		xb_root_write_sources(r->against, &against);
+		return xb_arena_printf(arena, "CONTRADICTED: 0x%llx by %s",
+				       (unsigned long long)r->against_addr, xb_str_get(&against));
+	}
+	return n == 0 ? NULL : n == 1 ? "one method" : xb_arena_printf(arena, "%u methods agree", n);
+}
+
+static bool root_row(const struct xb_session *s, enum xb_root_id id, struct xb_arena *arena,
+		     struct section *t)
+{
+	const struct xb_root *r = &s->vm->roots.at[id];
+	xb_cleanup(xb_str_deinit) struct xb_str sources = XB_STR_INIT;
+	xb_cleanup(xb_str_deinit) struct xb_str against = XB_STR_INIT;
+
+	xb_root_write_sources(r->sources, &sources);
+	xb_root_write_sources(r->against, &against);
+	const struct xb_cell cells[] = {
+		xb_cell_text(xb_root_name(id)),
+		/* A number that was counted has no address. */
+		r->addr == 0 || (r->is_value && !xb_root_is_code(id)) ? xb_cell_none()
+								      : xb_cell_uint(r->addr),
+		r->sources == 0 ? xb_cell_none() : xb_cell_uint(s->vm->roots.value[id]),
+		xb_cell_textn(xb_str_get(&sources), sources.len),
+		xb_cell_uint(xb_root_methods(r->sources)),
+		xb_cell_text(agreement(arena, r)),
+		r->against == 0 ? xb_cell_none() : xb_cell_textn(xb_str_get(&against), against.len),
+		r->against == 0 ? xb_cell_none() : xb_cell_uint(r->against_addr),
+		xb_cell_text(r->via),
+	};
+
+	add(t, cells);
+	return !sources.oom && !against.oom;
+}
+
 static bool root_section(const struct xb_session *s, struct xb_table *rows)
 {
 	struct section t = BEGIN(rows, root_columns);
 
-	for (int id = 0; id < XB_ROOT__COUNT; id++) {
-		const struct xb_root *r = &s->vm->roots.at[id];
-		struct xb_str sources = XB_STR_INIT;
-
-		xb_root_write_sources(r->sources, &sources);
-		const struct xb_cell cells[] = {
-			xb_cell_text(xb_root_name((enum xb_root_id)id)),
-			r->addr == 0 ? xb_cell_none() : xb_cell_uint(r->addr),
-			xb_cell_textn(xb_str_get(&sources), sources.len),
-			xb_cell_text(r->via),
-		};
-
-		t.ok = t.ok && !sources.oom;
-		add(&t, cells);
-		xb_str_deinit(&sources);
-	}
+	for (int id = 0; id < XB_ROOT__COUNT; id++)
+		t.ok = root_row(s, (enum xb_root_id)id, rows->arena, &t) && t.ok;
 	return end(rows, "roots", &t);
 }
 

@@ -59,7 +59,7 @@ static struct xb_error *open_session(struct map_job *job)
 	const struct map_opts *o = job->opts;
 	const char *text = NULL;
 	struct xb_error *err =
-		tool_attach(job->run, &o->target_opts, &o->target, NULL, &text, &job->session);
+		tool_attach(job->run, &o->target_opts, &o->target, false, NULL, &text, &job->session);
 
 	if (err != NULL)
 		return explain(job, text, err);

@@ -9,7 +9,7 @@ struct xb_error *sample_open(struct xb_tool_run *run, struct xb_session **ret)
 {
 	const struct sample_opts *o = run->opts;
 
-	return tool_attach(run, &o->target_opts, &o->target, NULL, NULL, ret);
+	return tool_attach(run, &o->target_opts, &o->target, false, NULL, NULL, ret);
 }
 
 /* A forced register as DWARF numbers it; -1 for none. */

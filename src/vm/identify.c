@@ -32,15 +32,16 @@ static bool parse_banner(const char *text, size_t len, struct xb_identity *id)
 	return true;
 }
 
-static void build_id_text(const struct xb_image *image, struct xb_identity *id)
+void xb_identify_build(const struct xb_image *image, char ret[XB_BUILD_ID_TEXT])
 {
 	const unsigned char *bytes;
 	size_t len;
 
+	ret[0] = '\0';
 	if (!xb_image_build_id(image, &bytes, &len))
 		return;
-	for (size_t i = 0; i < len && 2 * i + 2 < sizeof(id->build_id); i++)
-		(void)snprintf(id->build_id + 2 * i, 3, "%02x", bytes[i]);
+	for (size_t i = 0; i < len && 2 * i + 2 < XB_BUILD_ID_TEXT; i++)
+		(void)snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
 }
 
 /*
@@ -84,7 +85,7 @@ struct xb_error *xb_identify(struct xb_image *image, struct xb_identity *ret)
 	bool found = false;
 	size_t n;
 
-	build_id_text(image, &id);
+	xb_identify_build(image, id.build_id);
 	seg = xb_image_segments(image, &n);
 	/* It is a constant, and constants follow the code; in front of it are headers and symbols. */
 	for (size_t i = n; i > 0 && !found; i--) {

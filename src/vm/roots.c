@@ -53,6 +53,11 @@ xb_addr xb_roots_guess_proc_table(struct xb_finder *finder, const struct xb_vm_s
 	size_t hits = 0;
 	xb_addr at = 0;
 
+	if (source->hints != NULL && source->hints->has[XB_ROOT_PROC_TABLE]) {
+		at = source->bias + source->hints->vaddr[XB_ROOT_PROC_TABLE];
+		if (spec->looks(finder, at))
+			return at;
+	}
 	if ((source->without & XB_ROOT_BY_SCAN) == 0)
 		at = xb_finder_scan(finder, spec, 0, &hits);
 	else if ((source->without & XB_ROOT_BY_OPERANDS) == 0)
@@ -109,9 +114,11 @@ static struct xb_error *ask_cache(struct xb_search *s, enum xb_root_id id, struc
 {
 	const struct xb_root_hints *h = s->source->hints;
 
-	if (h != NULL && h->has[id])
+	/* The index of active code and that of staged code look alike: such a hint decides nothing. */
+	if (h != NULL && h->has[id] && !s->distrusted[id])
 		*ret = (struct xb_opinion){ .addr = s->source->bias + h->vaddr[id],
-					    .source = XB_ROOT_BY_CACHE };
+					    .source = XB_ROOT_BY_CACHE,
+					    .only_agrees = xb_root_specs[id].is_live };
 	return NULL;
 }
 
@@ -169,35 +176,59 @@ static void take(struct xb_search *s, enum xb_root_id id, const struct xb_opinio
 	} else if (!o->only_agrees) {
 		root->against |= o->source;
 		root->against_addr = o->addr;
+	} else if (o->source == XB_ROOT_BY_CACHE) {
+		s->vm->roots.stale_hints++;
 	}
+}
+
+static struct xb_error *judge(struct xb_search *s, enum xb_root_id id, const struct xb_opinion *o)
+{
+	const struct root_spec *spec = &xb_root_specs[id];
+
+	if (xb_root_is_sound(s, id, o, value_of(s, id, o->addr, o->is_value))) {
+		take(s, id, o);
+		return NULL;
+	}
+	if ((o->source & XB_ROOT_BY_SYMBOL) != 0)
+		return xb_errorf(XB_ERR_MISMATCH, "%s: what is at the symbol %s does not look like one",
+				 spec->name, spec->symbol);
+	if (o->source == XB_ROOT_BY_CACHE) {
+		xb_logf(s->source->log, XB_LOG_INFO, "cache: %s: 0x%llx does not look like one",
+			spec->name, (unsigned long long)o->addr);
+		s->vm->roots.stale_hints++;
+	}
+	return NULL;
 }
 
 static struct xb_error *ask_all(struct xb_search *s, enum xb_root_id id)
 {
-	const struct root_spec *spec = &xb_root_specs[id];
+	struct xb_root *root = &s->vm->roots.at[id];
+	unsigned undecided = 0;
 
-	s->vm->roots.at[id] = (struct xb_root){ 0 };
+	*root = (struct xb_root){ 0 };
 	s->vm->roots.value[id] = 0;
 	for (size_t i = 0; i < XB_ARRAY_LEN(methods); i++) {
 		struct xb_opinion o = { 0 };
 
-		if ((s->source->without & methods[i].bits) != 0 ||
-		    is_enough(s, id, &s->vm->roots.at[id]))
+		if ((s->source->without & methods[i].bits) != 0 || is_enough(s, id, root))
 			continue;
 		XB_TRY(methods[i].ask(s, id, &o));
 		if (o.source == 0)
 			continue;
-		if (xb_root_is_sound(s, id, &o, value_of(s, id, o.addr, o.is_value))) {
-			take(s, id, &o);
-		} else if ((o.source & XB_ROOT_BY_SYMBOL) != 0) {
-			return xb_errorf(XB_ERR_MISMATCH,
-					 "%s: what is at the symbol %s does not look like one",
-					 spec->name, spec->symbol);
-		} else if (o.source == XB_ROOT_BY_CACHE) {
-			xb_logf(s->source->log, XB_LOG_INFO,
-				"%s: what the cache says, 0x%llx, does not look like one", spec->name,
-				(unsigned long long)o.addr);
-			s->vm->roots.stale_hints++;
+		if (root->sources == 0 && o.only_agrees) {
+			undecided |= 1U << i;
+			continue;
+		}
+		XB_TRY(judge(s, id, &o));
+		/* What could not decide by itself may know what was found now. */
+		for (size_t k = 0; k < i && root->sources != 0 && undecided != 0; k++) {
+			if ((undecided & 1U << k) == 0)
+				continue;
+			o = (struct xb_opinion){ 0 };
+			XB_TRY(methods[k].ask(s, id, &o));
+			if (o.source != 0)
+				XB_TRY(judge(s, id, &o));
+			undecided &= ~(1U << k);
 		}
 	}
 	return NULL;
@@ -218,22 +249,44 @@ static struct xb_error *contradiction(enum xb_root_id id, const struct xb_root *
 	return err;
 }
 
+/* A hint is never a reason to refuse: without it, all is as if there were no cache. */
+static bool blame_cache(struct xb_search *s, enum xb_root_id id)
+{
+	struct xb_root *root = &s->vm->roots.at[id];
+
+	if (root->against == 0 || ((root->sources | root->against) & XB_ROOT_BY_CACHE) == 0)
+		return false;
+	xb_logf(s->source->log, XB_LOG_INFO, "cache: %s: not where it says", xb_root_specs[id].name);
+	s->distrusted[id] = true;
+	s->vm->roots.stale_hints++;
+	return true;
+}
+
 /* What contradicts itself may have been changed between two reads: looked at again before it counts. */
-static struct xb_error *find_one(struct xb_search *s, enum xb_root_id id)
+static struct xb_error *ask_again(struct xb_search *s, enum xb_root_id id)
 {
 	const struct xb_root *root = &s->vm->roots.at[id];
-	struct xb_error *err = NULL;
+	struct xb_error *err = ask_all(s, id);
 
-	for (int i = 0; i <= AGAIN; i++) {
-		xb_error_destroy(err);
-		if (i > 0)
-			xb_search_forget(s);
+	if (err == NULL && blame_cache(s, id))
 		err = ask_all(s, id);
+	for (int i = 0; i < AGAIN; i++) {
 		if (err != NULL ? xb_error_code(err) != XB_ERR_MISMATCH
 				: (root->sources != 0 || xb_root_specs[id].looks == NULL) &&
 					  root->against == 0)
 			break;
+		xb_error_destroy(err);
+		xb_search_forget(s);
+		err = ask_all(s, id);
 	}
+	return err;
+}
+
+static struct xb_error *find_one(struct xb_search *s, enum xb_root_id id)
+{
+	const struct xb_root *root = &s->vm->roots.at[id];
+	struct xb_error *err = ask_again(s, id);
+
 	if (err != NULL || root->against == 0)
 		return err;
 	err = contradiction(id, root);

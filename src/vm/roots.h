@@ -124,6 +124,9 @@ XB_NODISCARD struct xb_error *xb_roots_read(struct xb_vm *vm);
 /** What people call it: "process table"; static. */
 const char *xb_root_name(enum xb_root_id id);
 
+/** Whether it is code, so that its value is an address of its own: normal exit and the like. */
+bool xb_root_is_code(enum xb_root_id id);
+
 /** How many independent methods these are: symbols count once, and the cache not at all. */
 unsigned xb_root_methods(unsigned sources);
 

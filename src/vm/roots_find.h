@@ -109,6 +109,7 @@ const uint64_t *xb_finder_remote(struct xb_finder *f, xb_addr addr);
  * else NULL. */
 const char *xb_finder_literal(struct xb_finder *f, xb_addr addr, size_t len);
 
+/** What it was made of. */
 const struct xb_vm_source *xb_finder_source(const struct xb_finder *f);
 
 /** The disassembler, made when first asked for; NULL when that fails. */

@@ -5,7 +5,7 @@
  *	code ranges: where each module's code is ◄─ Module.curr ◄─ segment[0] ◄─ module_tables[0…2].seg_table
  *	process ─► registry entry, in a chain of the bucket that its name belongs to ◄─ process_reg
  *
- * Neither the names of tables nor their sizes are looked at here: that is what their shape is told by.
+ * What tables are called and how big they are is not looked at here: that is what their shape is told by.
  */
 #include "base/rd.h"
 #include "mem/gather.h"
@@ -244,7 +244,9 @@ static bool chain_holds(struct xb_search *s, xb_addr table, xb_addr entry, uint6
 	xb_addr bucket = xb_finder_word(s->f, table + xb_layout_at(l, XB_F_Hash_bucket)), at = 0;
 	uint32_t shift = xb_finder_half(s->f, table + xb_layout_at(l, XB_F_Hash_shift));
 
-	if (shift < 32 || shift >= 64 || !xb_finder_is_pointer(s->f, bucket))
+	/* Nearly every place is refused here: a table has a name, whatever it is, and buckets. */
+	if (shift < 32 || shift >= 64 || !xb_finder_is_pointer(s->f, bucket) ||
+	    !xb_finder_in_image(s->f, xb_finder_word(s->f, table + xb_layout_at(l, XB_F_Hash_name))))
 		return false;
 	at = bucket + 8 * (hash * 11400714819323198485ULL >> shift);
 	for (int i = 0; i < MAX_CHAIN && at != 0; i++) {

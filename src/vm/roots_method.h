@@ -32,9 +32,10 @@ struct xb_search {
 	enum { XB_LIST_UNTRIED, XB_LIST_NONE, XB_LIST_READ } list_state;
 	bool scheds_scanned;
 	struct xb_sched_places scheds;
-	bool exit_known;  /* the next two are */
-	xb_addr exit;     /* what processes return to in the end; 0: they do not agree */
-	int frame_layout; /* as processes have it; -1: nothing tells */
+	bool distrusted[XB_ROOT__COUNT]; /* the cache was wrong about it */
+	bool exit_known;                 /* the next two are */
+	xb_addr exit;                    /* what processes return to in the end; 0: they do not agree */
+	int frame_layout;                /* as processes have it; -1: nothing tells */
 };
 
 /* All of them: *@ret untouched where there is nothing to say.  Errors: those of reading, never what the VM holds. */
@@ -68,6 +69,7 @@ XB_NODISCARD struct xb_error *xb_scan_schedulers(struct xb_search *s, enum xb_sc
 XB_NODISCARD struct xb_error *xb_sched_run(struct xb_vm *vm, xb_addr base, enum xb_sched_kind kind,
 					   uint64_t *ret);
 
+/** The part of xb_ask_links() that is about schedulers and run queues. */
 XB_NODISCARD struct xb_error *xb_links_to_schedulers(struct xb_search *s, enum xb_root_id id,
 						     struct xb_opinion *ret);
 

@@ -44,11 +44,9 @@ static bool is_queues(struct xb_search *s, uint64_t value)
 	       (queue & ~(xb_addr)XB_SCHED_QUEUE_FLAGS) == value;
 }
 
-/* The active index and the staging one look alike: the cache is not asked where something better tells. */
-static bool is_index(struct xb_search *s, const struct xb_opinion *o)
+static bool is_index(struct xb_search *s, xb_addr at)
 {
-	return o->addr % 4 == 0 && xb_finder_in_data(s->f, o->addr) &&
-	       xb_finder_half(s->f, o->addr) <= 2 && o->source != XB_ROOT_BY_CACHE;
+	return at % 4 == 0 && xb_finder_in_data(s->f, at) && xb_finder_half(s->f, at) <= 2;
 }
 
 bool xb_root_is_sound(struct xb_search *s, enum xb_root_id id, const struct xb_opinion *o,
@@ -63,7 +61,7 @@ bool xb_root_is_sound(struct xb_search *s, enum xb_root_id id, const struct xb_o
 	if ((o->source & XB_ROOT_BY_SYMBOL) != 0)
 		return true;
 	if (id == XB_ROOT_CODE_INDEX)
-		return is_index(s, o);
+		return is_index(s, o->addr);
 	if (spec->is_array)
 		return is_array(s, id, value);
 	if (spec->is_count)

@@ -152,6 +152,11 @@ const char *xb_root_name(enum xb_root_id id)
 	return xb_root_specs[id].name;
 }
 
+bool xb_root_is_code(enum xb_root_id id)
+{
+	return xb_root_specs[id].is_stub;
+}
+
 unsigned xb_root_methods(unsigned sources)
 {
 	unsigned others = sources & ~(unsigned)(XB_ROOT_BY_SYMBOL | XB_ROOT_BY_CACHE);

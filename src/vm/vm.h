@@ -53,7 +53,8 @@ struct xb_vm_source {
 	struct xb_vm_trial *trial;      /* or NULL; zeroed by the caller */
 	bool thorough;              /* ask every method for every root, also where two agree */
 	unsigned without;           /* enum xb_root_source: methods not to ask; for tests */
-	const struct xb_root_hints *hints; /* where the roots of this build may be; not trusted; or NULL */
+	const struct xb_root_hints
+		*hints; /* where the roots of this build may be; not trusted; or NULL */
 };
 
 /**
