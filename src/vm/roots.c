@@ -128,8 +128,8 @@ static const struct {
 } methods[] = {
 	{ XB_ROOT_BY_SYMBOL, ask_symbol },      { XB_ROOT_BY_CACHE, ask_cache },
 	{ XB_ROOT_BY_SCAN, ask_scan },          { XB_ROOT_BY_NEIGHBOURS, xb_ask_neighbours },
-	{ XB_ROOT_BY_COUNT, xb_ask_count },     { XB_ROOT_BY_LINKS, xb_ask_links },
-	{ XB_ROOT_BY_OPERANDS, ask_operands },  { XB_ROOT_BY_PROCESSES, xb_ask_processes },
+	{ XB_ROOT_BY_COUNT, xb_ask_count },     { XB_ROOT_BY_OPERANDS, ask_operands },
+	{ XB_ROOT_BY_LINKS, xb_ask_links },     { XB_ROOT_BY_PROCESSES, xb_ask_processes },
 	{ XB_ROOT_BY_JITLIST, xb_ask_jitlist }, { XB_ROOT_BY_JIT_CODE, xb_ask_jit_code },
 };
 

@@ -21,6 +21,7 @@ enum {
 	MAX_MODULES = 1 << 16, /* looked at */
 	RANGE_WORDS = 2,       /* start and end, each */
 	TABLE_STRIDE = 128,    /* sizeof(IndexTable): they lie in an array */
+	MAX_PAIRS = 1024,
 	MAX_CHAIN = 64,
 	SOME_PROCESSES = 256,
 };
@@ -71,23 +72,45 @@ static bool holds_ranges(struct xb_search *s, xb_addr addr, const struct xb_map 
 	return full > 0;
 }
 
+/* Pointers of the data behind which the one to the middle follows: what they and that lead to is worth a look. */
+static size_t pairs(struct xb_search *s, xb_addr *ret_at, xb_addr *ret_to, size_t max)
+{
+	const struct xb_layout *l = xb_finder_layout(s->f);
+	xb_addr apart =
+		(xb_addr)xb_layout_at(l, XB_F_ranges_mid) - xb_layout_at(l, XB_F_ranges_modules);
+	size_t n, found = 0;
+	const xb_addr *at = xb_finder_pointers(s->f, 8, &n);
+
+	for (size_t i = 0; i < n && found + 2 <= max; i++) {
+		xb_addr first = xb_finder_word(s->f, at[i]), mid = xb_finder_word(s->f, at[i] + apart);
+
+		if (mid < first || mid - first >= (xb_addr)MAX_MODULES * RANGE_WORDS * 8)
+			continue;
+		ret_at[found] = at[i];
+		ret_to[found++] = first;
+		ret_at[found] = at[i] + apart;
+		ret_to[found++] = mid;
+	}
+	return found;
+}
+
 static struct xb_error *links_to_ranges(struct xb_search *s, struct xb_opinion *ret)
 {
 	const struct xb_layout *l = xb_finder_layout(s->f);
 	xb_cleanup(xb_map_deinit) struct xb_map good = XB_MAP_INIT;
 	const struct xb_jitlist *list;
-	const xb_addr *at;
-	xb_addr found = 0, *to;
+	struct xb_arena *arena = xb_finder_arena(s->f);
+	xb_addr *at = xb_arena_array(arena, MAX_PAIRS, sizeof(*at)),
+		*to = xb_arena_array(arena, MAX_PAIRS, sizeof(*to)), found = 0;
 	uint64_t *rows;
 	size_t n, hits = 0;
 
+	if (at == NULL || to == NULL)
+		return xb_error_nomem();
 	XB_TRY(xb_search_jitlist(s, &list));
-	at = xb_finder_pointers(s->f, 8, &n);
-	to = xb_arena_array(xb_finder_arena(s->f), n + 1, sizeof(*to));
-	if (list == NULL || at == NULL || to == NULL)
+	if (list == NULL)
 		return NULL;
-	for (size_t i = 0; i < n; i++)
-		to[i] = xb_finder_word(s->f, at[i]);
+	n = pairs(s, at, to, MAX_PAIRS);
 	XB_TRY(rows_at(s, to, n, RANGE_WORDS, &rows));
 	for (size_t i = 0; i < n; i++) {
 		if (starts_module(list, rows + i * RANGE_WORDS) && !xb_map_put(&good, at[i], i + 1))
@@ -138,11 +161,12 @@ static struct xb_error *code_starts(struct xb_search *s, struct xb_map *good)
 	return NULL;
 }
 
-/* Places of the data that may be the seg_table of an IndexTable: an entry count in front, a pointer. */
+/* Places of the data that may be an IndexTable: some name, some entries, a pointer to segments. */
 static size_t index_tables(struct xb_search *s, const xb_addr *at, size_t n, xb_addr *ret)
 {
 	const struct xb_layout *l = xb_finder_layout(s->f);
 	uint32_t entries = xb_layout_at(l, XB_F_IndexTable_entries),
+		 name = xb_layout_at(l, XB_F_Hash_name),
 		 seg = xb_layout_at(l, XB_F_IndexTable_seg_table);
 	size_t found = 0;
 
@@ -150,7 +174,8 @@ static size_t index_tables(struct xb_search *s, const xb_addr *at, size_t n, xb_
 		xb_addr table = at[i] - seg;
 		uint32_t used = xb_finder_half(s->f, table + entries);
 
-		if (used >= 10 && used < MAX_MODULES)
+		if (used >= 10 && used < MAX_MODULES &&
+		    xb_finder_in_image(s->f, xb_finder_word(s->f, table + name)))
 			ret[found++] = table;
 	}
 	return found;

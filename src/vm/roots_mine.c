@@ -155,8 +155,7 @@ xb_addr xb_finder_mine_index(struct xb_finder *f, const struct root_spec *spec, 
  */
 xb_addr xb_finder_mine_store(struct xb_finder *f, const struct root_spec *spec)
 {
-	enum { LEN = 10, DISPLACEMENT = 2, IMMEDIATE = 6, REGISTER = 1 };
-	static const unsigned char store[] = { 0xc7, 0x05 };
+	enum { LEN = 10, OPCODE = 0xc7, OPERAND = 0x05, DISPLACEMENT = 2, IMMEDIATE = 6, REGISTER = 1 };
 	const struct xb_vm_source *source = xb_finder_source(f);
 	struct question q = { .f = f, .spec = spec };
 	const struct xb_segment *seg;
@@ -173,13 +172,14 @@ xb_addr xb_finder_mine_store(struct xb_finder *f, const struct root_spec *spec)
 		for (p = code; p != NULL && (size_t)(end - p) >= LEN; p++) {
 			xb_addr live;
 
-			p = memmem(p, (size_t)(end - p), store, sizeof(store));
-			if (p == NULL || (size_t)(end - p) < LEN)
+			p = memchr(p, OPCODE, (size_t)(end - p) - LEN + 1);
+			if (p == NULL)
 				break;
+			if (p[1] != OPERAND || xb_load32(p, IMMEDIATE) != REGISTER)
+				continue;
 			live = source->bias + seg[i].vaddr + (xb_addr)(p - code) + LEN +
 			       (uint64_t)(int64_t)(int32_t)xb_load32(p, DISPLACEMENT) - 4;
-			if (xb_load32(p, IMMEDIATE) == REGISTER && live % 8 == 0 &&
-			    xb_finder_in_data(f, live) && spec->looks(f, live))
+			if (live % 8 == 0 && xb_finder_in_data(f, live) && spec->looks(f, live))
 				answer(&q, live);
 		}
 	}
