@@ -54,7 +54,7 @@ static const struct xb_column root_columns[] = {
 	{ .name = "methods", .kind = XB_KIND_UINT, .flags = XB_COLUMN_JSON_ONLY },
 	{ .name = "agreement", .kind = XB_KIND_TEXT },
 	{ .name = "contradicted_by", .kind = XB_KIND_TEXT, .flags = XB_COLUMN_JSON_ONLY },
-	{ .name = "contradicting_address", .kind = XB_KIND_ADDR, .flags = XB_COLUMN_JSON_ONLY },
+	{ .name = "contradicting_value", .kind = XB_KIND_ADDR, .flags = XB_COLUMN_JSON_ONLY },
 	{ .name = "via", .kind = XB_KIND_TEXT, .role = XB_ROLE_NATIVE },
 };
 
@@ -302,7 +302,7 @@ static const char *agreement(struct xb_arena *arena, const struct xb_root *r)
 	if (r->against != 0) {
 		xb_root_write_sources(r->against, &against);
 		return xb_arena_printf(arena, "CONTRADICTED: 0x%llx by %s",
-				       (unsigned long long)r->against_addr, xb_str_get(&against));
+				       (unsigned long long)r->against_value, xb_str_get(&against));
 	}
 	return n == 0 ? NULL : n == 1 ? "one method" : xb_arena_printf(arena, "%u methods agree", n);
 }
@@ -326,7 +326,7 @@ static bool root_row(const struct xb_session *s, enum xb_root_id id, struct xb_a
 		xb_cell_uint(xb_root_methods(r->sources)),
 		xb_cell_text(agreement(arena, r)),
 		r->against == 0 ? xb_cell_none() : xb_cell_textn(xb_str_get(&against), against.len),
-		r->against == 0 ? xb_cell_none() : xb_cell_uint(r->against_addr),
+		r->against == 0 ? xb_cell_none() : xb_cell_uint(r->against_value),
 		xb_cell_text(r->via),
 	};
 

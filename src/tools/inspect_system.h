@@ -8,7 +8,7 @@
  *   namespaces            { kind, inode, same_as_ours }
  *   schedulers            { kind, number, tid, thread, state, pid, process, address, registers }
  *   threads               { role, number, tid, thread, state }: all that are no schedulers
- *   roots                 { root, address, value, sources, methods, agreement, contradicted_by, contradicting_address,
+ *   roots                 { root, address, value, sources, methods, agreement, contradicted_by, contradicting_value,
  *                           via }: methods counts those that know nothing of each other
  *   checks                { check, tested, failed, promise }
  */

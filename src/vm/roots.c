@@ -159,6 +159,21 @@ static bool is_enough(const struct xb_search *s, enum xb_root_id id, const struc
 	return xb_root_methods(root->sources) >= (symbol && xb_root_specs[id].looks == NULL ? 1 : 2);
 }
 
+/*
+ * Whether what @o says is what was found so far.  Two methods may know two variables that hold the same, such as the
+ * VM's own and the copy that debuggers read; what is kept in the cache has to be the place itself.
+ */
+static bool agrees(struct xb_search *s, enum xb_root_id id, const struct xb_opinion *o, uint64_t said)
+{
+	const struct xb_root *root = &s->vm->roots.at[id];
+	bool places = !root->is_value && !o->is_value && xb_finder_in_data(s->f, root->addr) &&
+		      xb_finder_in_data(s->f, o->addr);
+
+	if (((root->sources | o->source) & XB_ROOT_BY_CACHE) != 0 && places && root->addr != o->addr)
+		return false;
+	return said == value_of(s, id, root->addr, root->is_value);
+}
+
 static void take(struct xb_search *s, enum xb_root_id id, const struct xb_opinion *o)
 {
 	struct xb_root *root = &s->vm->roots.at[id];
@@ -170,12 +185,12 @@ static void take(struct xb_search *s, enum xb_root_id id, const struct xb_opinio
 		};
 		s->vm->roots.value[id] =
 			xb_root_specs[id].width == 0 || xb_root_specs[id].is_live ? 0 : said;
-	} else if (root->sources != 0 && said == value_of(s, id, root->addr, root->is_value)) {
+	} else if (root->sources != 0 && agrees(s, id, o, said)) {
 		root->sources |= o->source;
 		root->via = root->via == NULL ? o->via : root->via;
 	} else if (!o->only_agrees) {
 		root->against |= o->source;
-		root->against_addr = o->addr;
+		root->against_value = said;
 	} else if (o->source == XB_ROOT_BY_CACHE) {
 		s->vm->roots.stale_hints++;
 	}
@@ -234,16 +249,19 @@ static struct xb_error *ask_all(struct xb_search *s, enum xb_root_id id)
 	return NULL;
 }
 
-static struct xb_error *contradiction(enum xb_root_id id, const struct xb_root *root)
+/* In terms of what they hold where that is what counts. */
+static struct xb_error *contradiction(struct xb_search *s, enum xb_root_id id)
 {
+	const struct xb_root *root = &s->vm->roots.at[id];
 	struct xb_str by = XB_STR_INIT, against = XB_STR_INIT;
 	struct xb_error *err;
 
 	xb_root_write_sources(root->sources, &by);
 	xb_root_write_sources(root->against, &against);
-	err = xb_errorf(XB_ERR_MISMATCH, "%s: methods disagree: %s says 0x%llx, %s 0x%llx",
-			xb_root_specs[id].name, xb_str_get(&by), (unsigned long long)root->addr,
-			xb_str_get(&against), (unsigned long long)root->against_addr);
+	err = xb_errorf(XB_ERR_MISMATCH, "%s: methods disagree: 0x%llx by %s, 0x%llx by %s",
+			xb_root_specs[id].name,
+			(unsigned long long)value_of(s, id, root->addr, root->is_value),
+			xb_str_get(&by), (unsigned long long)root->against_value, xb_str_get(&against));
 	xb_str_deinit(&by);
 	xb_str_deinit(&against);
 	return err;
@@ -289,7 +307,7 @@ static struct xb_error *find_one(struct xb_search *s, enum xb_root_id id)
 
 	if (err != NULL || root->against == 0)
 		return err;
-	err = contradiction(id, root);
+	err = contradiction(s, id);
 	/* The linker's word counts for more than a guess of ours, but it has to be said. */
 	if ((root->sources & XB_ROOT_BY_SYMBOL) != 0 &&
 	    (root->against & (XB_ROOT_BY_SCAN | XB_ROOT_BY_OPERANDS)) == 0) {
@@ -391,7 +409,9 @@ size_t xb_roots_to_hints(const struct xb_vm *vm, const struct xb_vm_source *sour
 		} else if (root->is_value) {
 			at = 0;
 		}
-		ret->has[id] = at != 0 && xb_finder_in_image(finder, at) && root->against == 0;
+		/* Numbers are told by their neighbours and by counting at no cost, and a zero is easily mistaken. */
+		ret->has[id] = at != 0 && xb_finder_in_image(finder, at) && root->against == 0 &&
+			       !xb_root_specs[id].is_count && id != XB_ROOT_FRAME_LAYOUT;
 		ret->vaddr[id] = ret->has[id] ? at - source->bias : 0;
 		n += ret->has[id];
 	}

@@ -68,10 +68,11 @@ enum xb_root_source {
 struct xb_root {
 	xb_addr addr; /* live address; 0: not found, allowed for those a flavor does not have */
 	unsigned sources;
-	unsigned against;     /* methods that said something else */
-	xb_addr against_addr; /* what one of them said */
-	bool is_value;        /* the address is what the variable would hold */
-	const char *via;      /* the function whose operands gave it, or NULL; static */
+	unsigned against; /* methods that said something else */
+	uint64_t
+		against_value; /* what one of them said: the address of a table, what a variable holds */
+	bool is_value;         /* the address is what the variable would hold */
+	const char *via;       /* the function whose operands gave it, or NULL; static */
 };
 
 struct xb_roots {

@@ -69,7 +69,8 @@ bool xb_looks_like_atom_table(struct xb_finder *f, xb_addr addr)
 	uint64_t entries = field(f, addr, XB_F_IndexTable_entries),
 		 seg = field(f, addr, XB_F_IndexTable_seg_table);
 
-	return entries > 100 && entries < 1U << 30 && seg >= 4096 && seg % 8 == 0 && seg >> 47 == 0 &&
+	/* The emulator's list of what it allocates has the same name in it; what is around that points into the image. */
+	return entries > 100 && entries < 1U << 30 && xb_finder_is_pointer(f, seg) &&
 	       named_table(f, addr, "atom_tab");
 }
 
@@ -90,7 +91,7 @@ bool xb_looks_like_module_tables(struct xb_finder *f, xb_addr addr)
 	enum { STRIDE = 128 };
 	uint64_t seg = field(f, addr, XB_F_IndexTable_seg_table), name = field(f, addr, XB_F_Hash_name);
 
-	return seg >= 4096 && seg % 8 == 0 && seg >> 47 == 0 && name != 0 &&
+	return xb_finder_is_pointer(f, seg) && name != 0 &&
 	       field(f, addr + STRIDE, XB_F_Hash_name) == name &&
 	       field(f, addr + 2 * (xb_addr)STRIDE, XB_F_Hash_name) == name &&
 	       named_table(f, addr, "module_code");

@@ -49,6 +49,21 @@ static bool is_index(struct xb_search *s, xb_addr at)
 	return at % 4 == 0 && xb_finder_in_data(s->f, at) && xb_finder_half(s->f, at) <= 2;
 }
 
+/* What a zero may be in the wrong place: the cache needs the word of the processes for it. */
+static bool is_frame_layout(struct xb_search *s, const struct xb_opinion *o, uint64_t value)
+{
+	struct xb_opinion other = { 0 };
+	struct xb_error *err;
+	bool same;
+
+	if (o->source != XB_ROOT_BY_CACHE)
+		return value <= 1;
+	err = xb_ask_processes(s, XB_ROOT_FRAME_LAYOUT, &other);
+	same = err == NULL && other.source != 0 && other.addr == value;
+	xb_error_destroy(err);
+	return same;
+}
+
 bool xb_root_is_sound(struct xb_search *s, enum xb_root_id id, const struct xb_opinion *o,
 		      uint64_t value)
 {
@@ -68,5 +83,5 @@ bool xb_root_is_sound(struct xb_search *s, enum xb_root_id id, const struct xb_o
 		return is_count(s, id, value);
 	if (spec->is_stub)
 		return is_stub(s, id, value);
-	return id == XB_ROOT_FRAME_LAYOUT ? value <= 1 : is_queues(s, value);
+	return id == XB_ROOT_FRAME_LAYOUT ? is_frame_layout(s, o, value) : is_queues(s, value);
 }
