@@ -18,7 +18,11 @@ BUILD=$(cd "$1" && pwd) || exit 2
 mkdir -p "$2" && work=$(cd "$2" && pwd) || exit 2
 shift 2
 SRC=$src
-export BUILD SRC
+# What the tools keep for later is no business of the user's; builds of VMs stay where they are.
+EXTROSPECT_CACHE=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/extrospect}
+XDG_CACHE_HOME=$work/cache
+mkdir -p "$XDG_CACHE_HOME"
+export BUILD SRC EXTROSPECT_CACHE XDG_CACHE_HOME
 passed=0 failed=0 skipped=0
 reasons=()
 

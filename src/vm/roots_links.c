@@ -53,7 +53,10 @@ static bool starts_module(const struct xb_jitlist *list, const uint64_t *range)
 	return e != NULL && range[1] > range[0] && range[1] - range[0] <= e->code_size;
 }
 
-/* Whether r may begin at @addr: of each of the three, both pointers lead to modules or there is nothing. */
+/*
+ * Whether r may begin at @addr: what each of the three begins with is a module, or there is nothing; of one, the middle
+ * is a module too.  In the middle of one that is no longer active may be what was unloaded since.
+ */
 static bool holds_ranges(struct xb_search *s, xb_addr addr, const struct xb_map *good)
 {
 	const struct xb_layout *l = xb_finder_layout(s->f);
@@ -63,11 +66,10 @@ static bool holds_ranges(struct xb_search *s, xb_addr addr, const struct xb_map 
 		xb_addr at = addr + i * l->size[XB_S_ranges];
 		xb_addr first = at + xb_layout_at(l, XB_F_ranges_modules),
 			mid = at + xb_layout_at(l, XB_F_ranges_mid);
-		bool both = xb_map_get(good, first) != NULL && xb_map_get(good, mid) != NULL;
 
-		if (!both && xb_finder_word(s->f, first) != 0)
+		if (xb_map_get(good, first) == NULL && xb_finder_word(s->f, first) != 0)
 			return false;
-		full += both;
+		full += xb_map_get(good, first) != NULL && xb_map_get(good, mid) != NULL;
 	}
 	return full > 0;
 }
@@ -94,7 +96,7 @@ static size_t pairs(struct xb_search *s, xb_addr *ret_at, xb_addr *ret_to, size_
 	return found;
 }
 
-static struct xb_error *links_to_ranges(struct xb_search *s, struct xb_opinion *ret)
+static struct xb_error *try_ranges(struct xb_search *s, struct xb_opinion *ret)
 {
 	const struct xb_layout *l = xb_finder_layout(s->f);
 	xb_cleanup(xb_map_deinit) struct xb_map good = XB_MAP_INIT;
@@ -134,6 +136,20 @@ static struct xb_error *links_to_ranges(struct xb_search *s, struct xb_opinion *
 	return NULL;
 }
 
+/* The list and the data are read one after the other, and code is loaded in between: then they are read again. */
+static struct xb_error *links_to_ranges(struct xb_search *s, struct xb_opinion *ret)
+{
+	enum { TRIES = 4 };
+	struct xb_error *err = try_ranges(s, ret);
+
+	for (int i = 1; i < TRIES && err == NULL && ret->source == 0 && s->list_state == XB_LIST_READ;
+	     i++) {
+		xb_search_forget(s);
+		err = try_ranges(s, ret);
+	}
+	return err;
+}
+
 /* --- module tables --- */
 
 /* Where code starts, of all the ranges there are; *@good from the address to something. */
@@ -145,15 +161,15 @@ static struct xb_error *code_starts(struct xb_search *s, struct xb_map *good)
 	for (size_t i = 0; ranges != 0 && i < INDICES; i++) {
 		xb_addr at = ranges + i * l->size[XB_S_ranges];
 		xb_addr first = xb_finder_word(s->f, at + xb_layout_at(l, XB_F_ranges_modules));
-		uint64_t n = XB_MIN(xb_finder_word(s->f, at + xb_layout_at(l, XB_F_ranges_n)),
-				    (uint64_t)MAX_MODULES);
-		uint64_t *rows = xb_arena_array(xb_finder_arena(s->f), n + 1, RANGE_WORDS * 8);
+		size_t n = (size_t)XB_MIN(xb_finder_word(s->f, at + xb_layout_at(l, XB_F_ranges_n)),
+					  (uint64_t)MAX_MODULES);
+		uint64_t *rows = xb_arena_array(xb_finder_arena(s->f), n + 1, (size_t)RANGE_WORDS * 8);
 		size_t got;
 
 		if (rows == NULL)
 			return xb_error_nomem();
 		got = first == 0 ? 0 : xb_mem_try(s->source->mem, first, rows, n * RANGE_WORDS * 8);
-		for (size_t k = 0; k < got / (RANGE_WORDS * 8); k++) {
+		for (size_t k = 0; k < got / ((size_t)RANGE_WORDS * 8); k++) {
 			if (!xb_map_put(good, rows[k * RANGE_WORDS], 1))
 				return xb_error_nomem();
 		}

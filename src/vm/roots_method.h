@@ -43,8 +43,11 @@ struct xb_search {
 	XB_NODISCARD struct xb_error *xb_ask_##method(struct xb_search *s, enum xb_root_id id,         \
 						      struct xb_opinion *ret)
 
-XB_ASK(operands);   /* roots_code.c */
-XB_ASK(links);      /* by kind of root: roots_links.c, roots_sched.c */
+XB_ASK(symbol); /* roots_ask.c, as the next three */
+XB_ASK(cache);
+XB_ASK(scan);
+XB_ASK(operands);
+XB_ASK(links);      /* roots_links.c, roots_sched.c */
 XB_ASK(neighbours); /* roots_sched.c */
 XB_ASK(count);      /* roots_sched.c */
 XB_ASK(jitlist);    /* roots_jit.c */

@@ -109,7 +109,8 @@ case $cache in
 esac
 mkdir -p "$cache"
 if ! grep -qsxF "$tag" "$cache/CACHEDIR.TAG"; then
-    [ -z "$(ls -A "$cache")" ] ||
+    # The tools keep what they know of builds there.
+    [ -z "$(find "$cache" -mindepth 1 -maxdepth 1 ! -name roots-of -print -quit)" ] ||
         die "$cache is neither empty nor a cache of extrospect; set EXTROSPECT_CACHE"
     printf '%s\n' 'Signature: 8a477f597d28d172789f06886806bc55' "$tag" >"$cache/CACHEDIR.TAG"
 fi
