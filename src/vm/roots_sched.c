@@ -365,7 +365,7 @@ struct xb_error *xb_ask_neighbours(struct xb_search *s, enum xb_root_id id, stru
 	xb_addr counts = scheds == 0 ? 0 : counts_beside(s->f, scheds);
 	xb_addr base[] = { counts == 0 ? 0 : scheds, counts, 0 };
 
-	/* A word of code, or the variable itself: what processes return to is the same only for the former. */
+	/* The interpreter's words of code lie as the variables do that point to them: either leads to its kind. */
 	if (l->has_konst[XB_K_RETURN_TO_BEFORE_EXIT] && xb_finder_in_data(s->f, exit))
 		base[BESIDE_EXIT] = exit - l->konst[XB_K_RETURN_TO_BEFORE_EXIT];
 	for (size_t i = 0; i < XB_ARRAY_LEN(places); i++) {
@@ -375,6 +375,9 @@ struct xb_error *xb_ask_neighbours(struct xb_search *s, enum xb_root_id id, stru
 	if (id == XB_ROOT_CODE_INDEX && ranges != 0 && xb_ranges_beside_index(s->f, ranges))
 		at = ranges + l->konst[XB_K_CODE_INDEX_AFTER_RANGES];
 	if (at != 0)
-		*ret = (struct xb_opinion){ .addr = at, .source = XB_ROOT_BY_NEIGHBOURS };
+		*ret = (struct xb_opinion){ .addr = at,
+					    .source = XB_ROOT_BY_NEIGHBOURS,
+					    .is_value = xb_root_specs[id].is_stub &&
+							r->at[XB_ROOT_NORMAL_EXIT].is_value };
 	return NULL;
 }

@@ -155,7 +155,7 @@ static void test_names(void **state)
 static void test_damage(void **state)
 {
 	struct state *s = *state;
-	char good[8192], bad[8192];
+	char good[4096], bad[4096];
 	struct xb_root_hints got;
 	size_t len;
 
