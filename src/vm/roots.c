@@ -63,23 +63,46 @@ static bool agrees(struct xb_search *s, enum xb_root_id id, const struct xb_opin
 	return said == value_of(s, id, root->addr, root->is_value);
 }
 
+static void adopt(struct xb_search *s, enum xb_root_id id, const struct xb_opinion *o, uint64_t said)
+{
+	const struct root_spec *spec = &xb_root_specs[id];
+
+	s->vm->roots.at[id] = (struct xb_root){
+		.addr = o->addr, .sources = o->source, .is_value = o->is_value, .via = o->via
+	};
+	s->vm->roots.value[id] = spec->width == 0 || spec->is_live ? 0 : said;
+}
+
+/* What the linker put beside what is the weakest evidence: anything else that contradicts it takes its place. */
+static void contradict(struct xb_search *s, enum xb_root_id id, const struct xb_opinion *o,
+		       uint64_t said)
+{
+	struct xb_root *root = &s->vm->roots.at[id];
+
+	if (root->sources == XB_ROOT_BY_NEIGHBOURS && root->against == 0) {
+		uint64_t was = value_of(s, id, root->addr, root->is_value);
+
+		adopt(s, id, o, said);
+		root->against = XB_ROOT_BY_NEIGHBOURS;
+		root->against_value = was;
+		return;
+	}
+	root->against |= o->source;
+	root->against_value = said;
+}
+
 static void take(struct xb_search *s, enum xb_root_id id, const struct xb_opinion *o)
 {
 	struct xb_root *root = &s->vm->roots.at[id];
 	uint64_t said = value_of(s, id, o->addr, o->is_value);
 
 	if (root->sources == 0 && !o->only_agrees) {
-		*root = (struct xb_root){
-			.addr = o->addr, .sources = o->source, .is_value = o->is_value, .via = o->via
-		};
-		s->vm->roots.value[id] =
-			xb_root_specs[id].width == 0 || xb_root_specs[id].is_live ? 0 : said;
+		adopt(s, id, o, said);
 	} else if (root->sources != 0 && agrees(s, id, o, said)) {
 		root->sources |= o->source;
 		root->via = root->via == NULL ? o->via : root->via;
 	} else if (!o->only_agrees) {
-		root->against |= o->source;
-		root->against_value = said;
+		contradict(s, id, o, said);
 	} else if (o->source == XB_ROOT_BY_CACHE) {
 		s->vm->roots.stale_hints++;
 	}
@@ -197,9 +220,10 @@ static struct xb_error *find_one(struct xb_search *s, enum xb_root_id id)
 	if (err != NULL || root->against == 0)
 		return err;
 	err = contradiction(s, id);
-	/* The linker's word counts for more than a guess of ours, but it has to be said. */
-	if ((root->sources & XB_ROOT_BY_SYMBOL) != 0 &&
-	    (root->against & (XB_ROOT_BY_SCAN | XB_ROOT_BY_OPERANDS)) == 0) {
+	/* The linker's word counts for more than a guess of ours, and two guesses for more than where it put things. */
+	if (((root->sources & XB_ROOT_BY_SYMBOL) != 0 &&
+	     (root->against & (XB_ROOT_BY_SCAN | XB_ROOT_BY_OPERANDS)) == 0) ||
+	    (root->against == XB_ROOT_BY_NEIGHBOURS && xb_root_methods(root->sources) >= 2)) {
 		xb_logf(s->source->log, XB_LOG_WARN, "%s", xb_error_message(err));
 		xb_error_destroy(err);
 		return NULL;

@@ -4,7 +4,8 @@
  * Each root is looked for by independent methods (enum xb_root_source), and what is found has to look like the root
  * before it is believed.  Attaching stops when two of them agree, or one that is a symbol; asked to be thorough, it
  * asks every method of every root.  What one says and another contradicts is never resolved silently: among guesses
- * nothing is chosen and attaching fails; against the word of a symbol it is a warning, and kept in the root.
+ * nothing is chosen and attaching fails; against the word of a symbol, or of what only lies beside something against two
+ * others, it is a warning, and kept in the root.
  */
 #ifndef XB_VM_ROOTS_H
 #define XB_VM_ROOTS_H

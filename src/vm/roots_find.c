@@ -21,7 +21,7 @@ struct xb_finder {
 	const struct xb_vm_source *source;
 	const struct xb_layout *layout;
 	struct part part[MAX_PARTS];
-	size_t n_parts;
+	size_t n_parts, last; /* how many; where the last question was answered */
 	bool copied;
 	xb_addr image_start, image_end; /* all of the emulator's segments, live */
 	struct xb_miner *miner;         /* created when first needed */
@@ -72,6 +72,8 @@ void xb_finder_destroy(struct xb_finder *f)
 void xb_finder_refresh(struct xb_finder *f)
 {
 	f->copied = false;
+	for (size_t i = 0; i < f->n_parts; i++)
+		f->part[i].len = 0;
 	f->n_remote = 0;
 	xb_arena_reset(&f->arena);
 }
@@ -113,16 +115,23 @@ struct xb_error *xb_finder_create(const struct xb_vm_source *source, struct xb_f
 	return NULL;
 }
 
-/* The part of the data that holds @len bytes from @addr on, or NULL. */
-static const struct part *part_of(struct xb_finder *f, xb_addr addr, size_t len)
+static inline bool holds(const struct part *p, xb_addr addr, size_t len)
 {
+	return addr >= p->start && addr - p->start < p->len && p->len - (addr - p->start) >= len;
+}
+
+/* The part of the data that holds @len bytes from @addr on, or NULL.  Most questions are about one part. */
+static inline const struct part *part_of(struct xb_finder *f, xb_addr addr, size_t len)
+{
+	if (holds(&f->part[f->last], addr, len))
+		return &f->part[f->last];
 	if (!f->copied)
 		copy(f);
 	for (size_t i = 0; i < f->n_parts; i++) {
-		const struct part *p = &f->part[i];
-
-		if (addr >= p->start && addr - p->start < p->len && p->len - (addr - p->start) >= len)
-			return p;
+		if (!holds(&f->part[i], addr, len))
+			continue;
+		f->last = i;
+		return &f->part[i];
 	}
 	return NULL;
 }

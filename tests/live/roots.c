@@ -8,6 +8,7 @@
  */
 #include "base/log.h"
 #include "session/session.h"
+#include "vm/jitlist.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,7 +44,8 @@ struct truth {
 	struct xb_roots roots;
 	struct xb_root_hints hints;
 	enum xb_flavor flavor;
-	bool symbols; /* the VM's variables have names */
+	bool symbols;              /* the VM's variables have names */
+	xb_addr frame_layout_copy; /* in the JIT list; 0 without one */
 };
 
 /* What identifies a root, however it was found: a place, or for variables what they hold. */
@@ -132,8 +134,12 @@ static void hear(void *arg, enum xb_log_level level, const char *line)
 	(void)snprintf(h->last, sizeof(h->last), "%s", line);
 }
 
-/* Attach again while the variable of @id seems to hold @value. */
-static void test_contradiction(const struct truth *t, enum xb_root_id id, uint64_t value, size_t width)
+/*
+ * Attach again while what is at @addr, which has to do with @id, seems to hold @value.  @warned: it is told, else the VM
+ * is refused.
+ */
+static void test_contradiction(const struct truth *t, enum xb_root_id id, xb_addr addr, uint64_t value,
+			       size_t width, bool warned)
 {
 	struct heard heard = { 0 };
 	struct xb_log log = { .sink = hear, .arg = &heard, .max = XB_LOG_WARN };
@@ -158,9 +164,9 @@ static void test_contradiction(const struct truth *t, enum xb_root_id id, uint64
 		return;
 	}
 	source.mem = s->mem;
-	xb_mem_overlay(s->mem, t->roots.at[id].addr, &value, width);
+	xb_mem_overlay(s->mem, addr, &value, width);
 	err = xb_vm_attach(&source, &vm);
-	if (t->symbols) {
+	if (warned) {
 		r = vm == NULL ? NULL : &vm->roots.at[id];
 		told = r != NULL && r->against != 0 && heard.warnings > 0 &&
 		       strstr(heard.last, "methods disagree") != NULL &&
@@ -172,7 +178,7 @@ static void test_contradiction(const struct truth *t, enum xb_root_id id, uint64
 	}
 	(void)ok(told, "%s is %llu instead of %llu: %s", xb_root_name(id), (unsigned long long)value,
 		 (unsigned long long)t->roots.value[id],
-		 t->symbols ? "a warning, and told in the root" : "refused");
+		 warned ? "a warning, and told in the root" : "refused");
 	if (!told && heard.warnings > 0)
 		(void)printf("# %s\n", heard.last);
 	because(err);
@@ -292,6 +298,22 @@ static void test_cache(const struct truth *t)
 	test_lies_one_by_one(t);
 }
 
+static xb_addr find_copy(struct xb_vm *vm)
+{
+	enum { FRAME_LAYOUT_AT = 8 };
+	struct xb_jitlist list = XB_JITLIST_INIT;
+	struct xb_error *err = xb_jitlist_read(vm, NULL, &list);
+	xb_addr found = 0;
+
+	for (size_t i = 0; err == NULL && i < list.len; i++) {
+		if (list.entries[i]->kind == XB_JITENTRY_EMULATOR)
+			found = list.entries[i]->symfile + FRAME_LAYOUT_AT;
+	}
+	xb_error_destroy(err);
+	xb_jitlist_deinit(&list);
+	return found;
+}
+
 static bool learn(struct truth *t)
 {
 	struct lie l = { .saves = 0 };
@@ -308,6 +330,7 @@ static bool learn(struct truth *t)
 
 		t->roots = s->vm->roots;
 		t->flavor = s->vm->id.flavor;
+		t->frame_layout_copy = find_copy(s->vm);
 		t->symbols = (t->roots.at[XB_ROOT_SCHEDULERS].sources & XB_ROOT_BY_SYMBOL) != 0;
 		err = xb_object_image(s->main, &source.image);
 		if (err == NULL)
@@ -343,10 +366,16 @@ int main(int argc, char **argv)
 		test_without(&t, XB_ROOT_BY_SYMBOL | methods[i]);
 	if (t.symbols)
 		test_contradiction(&t, XB_ROOT_N_DIRTY_IO_SCHEDULERS,
-				   t.roots.value[XB_ROOT_N_DIRTY_IO_SCHEDULERS] - 1, 8);
-	if (t.flavor == XB_FLAVOR_JIT)
-		test_contradiction(&t, XB_ROOT_FRAME_LAYOUT, 1 - t.roots.value[XB_ROOT_FRAME_LAYOUT],
-				   4);
+				   t.roots.at[XB_ROOT_N_DIRTY_IO_SCHEDULERS].addr,
+				   t.roots.value[XB_ROOT_N_DIRTY_IO_SCHEDULERS] - 1, 8, true);
+	if (t.flavor == XB_FLAVOR_JIT) {
+		uint64_t other = 1 - t.roots.value[XB_ROOT_FRAME_LAYOUT];
+
+		/* The VM's variable alone; then the copy of it that debuggers read. */
+		test_contradiction(&t, XB_ROOT_FRAME_LAYOUT, t.roots.at[XB_ROOT_FRAME_LAYOUT].addr,
+				   other, 4, true);
+		test_contradiction(&t, XB_ROOT_FRAME_LAYOUT, t.frame_layout_copy, other, 4, t.symbols);
+	}
 	test_cache(&t);
 	(void)printf("1..%d\n", n_tests);
 	return n_failed == 0 ? 0 : 1;
