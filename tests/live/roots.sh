@@ -1,7 +1,7 @@
 #!/bin/bash
 # The roots of a VM by every method, alone and against each other (roots.c), and the cache of where they are: its files,
 # and what is in them.
-# limit: 180
+# limit: 300
 set -u
 # shellcheck source=tests/lib/vm.sh
 . "$SRC/tests/lib/vm.sh"
@@ -30,7 +30,7 @@ if vm_is_jit; then
 	vm_stop perf
 fi
 # The tables move from one code index to the next all the time.
-vm_start churn codeload churn 50 || exit 1
+vm_start churn codeload churn 20 || exit 1
 methods churn
 vm_stop churn
 
