@@ -2,7 +2,7 @@
 # VMs in other mount, pid and user namespaces and below other roots, and with an executable that is not there any more:
 # what is said of them, stacks, samples, and a perf map where perf on the host finds it.  What a hostile container puts
 # in the way of the map is not followed.
-# limit: 240
+# limit: 400
 # Programs of their own expand their own.
 # shellcheck disable=SC2016
 set -u

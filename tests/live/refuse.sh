@@ -1,7 +1,7 @@
 #!/bin/sh
 # What looks like an Erlang VM and is none we know, or one whose memory is damaged: refused with exit code 5, the field
 # and the way out, or answered as if nothing had happened; never a wrong answer.
-# limit: 420
+# limit: 600
 set -u
 # shellcheck source=../lib/vm.sh
 . "$SRC/tests/lib/vm.sh"
