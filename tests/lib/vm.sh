@@ -75,6 +75,14 @@ vm_is_jit() {
 	[ "$(vm__erl 'io:format("~p", [catch erlang:system_info(emu_flavor)])')" = jit ]
 }
 
+# vm_has_native_stack: whether Erlang code of VMs of this erl runs on the machine stack.  OTP 24 says so in other words.
+vm_has_native_stack() {
+	case $(vm__erl 'io:format("~s", [erlang:system_info(system_version)])') in
+	*'[jit:ns'* | 'Erlang/OTP 24 '*'[jit]'*) return 0 ;;
+	esac
+	return 1
+}
+
 # vm_compile OUTDIR: compile what is older than its source, NIF included.
 vm_compile() {
 	vm__s=$(vm__src) || return 1
