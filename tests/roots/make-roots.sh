@@ -49,66 +49,32 @@ for arg in "$@"; do
 done
 cells=${cells:-$all}
 
-cache=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/extrospect}
 here=$(cd -- "$(dirname -- "$0")" && pwd -P)
-tag='# extrospect cache'
 scripts=/usr/share/debootstrap/scripts
 
-start=$(date +%s)
-say() { printf 'make-roots: [%3d s] %s\n' $(($(date +%s) - start)) "$*"; }
-die() { printf 'make-roots: error: %s\n' "$*" >&2; exit 1; }
-run() {         # run <log name> <command...>, showing the log only on failure
-    log=$cache/log/$1.log
-    shift
-    "$@" >"$log" 2>&1 </dev/null || {
-        tail -n 30 "$log" >&2
-        die "'$*' failed; all of its output is in $log"
-    }
-}
+cache_user="make-roots"
+# shellcheck source=../lib/cache.sh
+. "$here/../lib/cache.sh"
 
 # --- the cache ---------------------------------------------------------------
 
+cache_find
 case $cache in
     *[[:space:]\\]*) die "a tree cannot be made below a name with blanks: $cache" ;;
-    /*) ;;
-    *) die "the cache must be an absolute path: $cache" ;;
 esac
 [ "$(id -u)" = 0 ] || die "only root can do this (chroot, mounts)"
 if [ $remove = yes ] && [ ! -d "$cache/roots" ]; then
     say "nothing at $cache/roots"
     exit 0
 fi
-mkdir -p "$cache"
-if ! grep -qsxF "$tag" "$cache/CACHEDIR.TAG"; then
-    # The tools keep what they know of builds there.
-    [ -z "$(find "$cache" -mindepth 1 -maxdepth 1 ! -name roots-of -print -quit)" ] ||
-        die "$cache is neither empty nor a cache of extrospect; set EXTROSPECT_CACHE"
-    printf '%s\n' 'Signature: 8a477f597d28d172789f06886806bc55' "$tag" >"$cache/CACHEDIR.TAG"
-fi
-cache=$(cd -- "$cache" && pwd -P)
+cache_open
 roots=$cache/roots
-mkdir -p "$cache/log" "$roots"
-exec 9>"$cache/lock"
-flock -n 9 || { say "waiting for another run"; flock 9; }
-
-# Nothing is deleted that lives: a process that has its root directory there
-# would lose the files it runs from, and through a mount rm would leave the tree.
-delete() {      # delete <cell or unfinished cell>
-    [ -e "$roots/$1" ] || return 0
-    users=$(find /proc -mindepth 2 -maxdepth 2 -name root -printf '%h %l\n' 2>/dev/null |
-        awk -v root="$roots/$1/root" '$2 == root { sub("/proc/", "", $1); print $1 }' | tr '\n' ' ')
-    [ -z "$users" ] || die "$1 is in use by the processes $users"
-    # Launchers mount in namespaces of their own; somebody may have done so by hand.
-    mounted() { awk -v tree="$roots/$1/" 'index($5, tree) == 1 { print $5 }' /proc/self/mountinfo; }
-    mounted "$1" | sort -r | while IFS= read -r dir; do umount -- "$dir" || :; done
-    [ -z "$(mounted "$1")" ] || die "cannot unmount what is mounted in $roots/$1"
-    rm -rf --one-file-system -- "${roots:?}/$1"
-}
+mkdir -p "$roots"
 
 if [ $remove = yes ]; then
     for cell in $cells; do
-        delete "$cell.new"
-        delete "$cell"
+        cache_delete "$roots/$cell.new"
+        cache_delete "$roots/$cell"
         say "$cell: removed"
     done
     rmdir "$roots" 2>/dev/null || :
@@ -155,14 +121,9 @@ need() { [ -e "$1" ] || missing="$missing $2"; }
 need /usr/sbin/debootstrap debootstrap
 need /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 need /usr/bin/unshare util-linux
-if [ -n "$missing" ]; then
-    command -v apt-get >/dev/null || die "needs a Debian system (no apt-get)"
-    say "installing$missing"
-    apt-get update -qq >/dev/null || :
-    # shellcheck disable=SC2086  # a list of packages
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null ||
-        die "could not install:$missing"
-fi
+[ -z "$missing" ] || command -v apt-get >/dev/null || die "needs a Debian system (no apt-get)"
+# shellcheck disable=SC2086  # a list of packages
+cache_packages $missing
 
 # The mirror this system itself is installed from; one of another suite of the
 # same archive.  Not the security archive, which has no base system.
@@ -197,7 +158,7 @@ mirror=${MIRROR:-$(mirror_of_host | grep -E '^(https?|ftp|file):' | head -n 1)}
 for cell in $missing_cells; do
     suite=$(suite_of "$cell")
     new=$roots/$cell.new
-    delete "$cell.new"
+    cache_delete "$new"
     mkdir "$new"
     say "$cell: debootstrap of $suite"
     # A debootstrap may be older than the suite: sid's way does for what is next.
@@ -226,7 +187,7 @@ for cell in $missing_cells; do
         die "the Erlang/OTP of $suite is not $(release_of "$cell") or does not run ('$version')"
     echo "OTP $version, erlang-base $(sed -n 's/^erlang-base //p' "$new/packages")" >"$new/version"
     stamp_of "$cell" >"$new/stamp"
-    delete "$cell"
+    cache_delete "$roots/$cell"
     mv "$new" "$roots/$cell"
     say "$cell: $(du -sm "$roots/$cell" | cut -f 1) MB"
 done

@@ -30,10 +30,9 @@ for arg in "$@"; do
     esac
 done
 
-cache=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/extrospect}
+here=$(cd -- "$(dirname -- "$0")" && pwd -P)
 jobs=${JOBS:-$(nproc)}
 cc=${CC:-gcc}
-tag='# extrospect cache'
 cflags='-O2 -g3 -fno-strict-aliasing -fvar-tracking-assignments'
 # gcc runs no variable tracking over a function of more than 500 basic blocks
 # with 20 or more edges per block (hard-coded, no parameter).  process_main is
@@ -60,17 +59,10 @@ source_of() {   # noregs: without the asm declarations of E, I, FCALLS, reg
     esac
 }
 
-start=$(date +%s)
-say() { printf 'build-emu-debug: [%3d s] %s\n' $(($(date +%s) - start)) "$*"; }
-die() { printf 'build-emu-debug: error: %s\n' "$*" >&2; exit 1; }
-run() {         # run <log name> <command...>, showing the log only on failure
-    log=$cache/log/$1.log
-    shift
-    "$@" >"$log" 2>&1 </dev/null || {
-        tail -n 30 "$log" >&2
-        die "'$*' failed; all of its output is in $log"
-    }
-}
+cache_user="build-emu-debug"
+# shellcheck source=../lib/cache.sh
+. "$here/../lib/cache.sh"
+cache_find
 
 # --- what is installed -------------------------------------------------------
 
@@ -90,33 +82,11 @@ need perl perl
 need m4 m4
 need xz xz-utils
 echo '#include <term.h>' | "$cc" -E - >/dev/null 2>&1 || missing="$missing libncurses-dev"
-if [ -n "$missing" ]; then
-    # shellcheck disable=SC2086  # a list of packages
-    missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
-    [ "$(id -u)" = 0 ] || die "missing packages; run: apt-get install --no-install-recommends $missing"
-    say "installing $missing"
-    apt-get update -qq >/dev/null || :
-    # shellcheck disable=SC2086  # a list of packages
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null ||
-        die "could not install: $missing"
-fi
+# shellcheck disable=SC2086  # a list of packages
+cache_packages $missing
 
-# --- the cache ---------------------------------------------------------------
-
-case $cache in
-    /*) ;;
-    *) die "the cache must be an absolute path: $cache" ;;
-esac
-mkdir -p "$cache"
-if ! grep -qsxF "$tag" "$cache/CACHEDIR.TAG"; then
-    # The tools keep what they know of builds there.
-    [ -z "$(find "$cache" -mindepth 1 -maxdepth 1 ! -name roots-of -print -quit)" ] ||
-        die "$cache is neither empty nor a cache of extrospect; set EXTROSPECT_CACHE"
-    printf '%s\n' 'Signature: 8a477f597d28d172789f06886806bc55' "$tag" >"$cache/CACHEDIR.TAG"
-fi
-mkdir -p "$cache/log" "$cache/source"
-exec 9>"$cache/lock"
-flock -n 9 || { say "waiting for another run"; flock 9; }
+cache_open
+mkdir -p "$cache/source"
 
 stamp_of() {
     echo "build: $1"

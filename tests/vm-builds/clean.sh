@@ -1,27 +1,28 @@
 #!/bin/sh
-# Removes the cache that build-emu-debug.sh made.  Refuses a directory that
-# does not carry its mark.
+# Removes the cache that make-roots.sh and build-emu-debug.sh made: all of it.  Refuses a directory that does not carry
+# its mark, and while a VM runs in one of the roots.
 set -eu
 unset CDPATH
-cache=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/extrospect}
-tag='# extrospect cache'
+here=$(cd -- "$(dirname -- "$0")" && pwd -P)
+cache_user="clean"
+# shellcheck source=../lib/cache.sh
+. "$here/../lib/cache.sh"
 
-case $cache in
-    /*) ;;
-    *) echo "clean: not an absolute path: $cache" >&2; exit 1 ;;
-esac
+cache_find
 if [ ! -e "$cache" ] && [ ! -L "$cache" ]; then
-    echo "clean: nothing at $cache"
+    say "nothing at $cache"
     exit 0
 fi
 real=$(cd -- "$cache" 2>/dev/null && pwd -P) || real=
 home=$(cd -- "${HOME:-/}" 2>/dev/null && pwd -P) || home=/
 case $real in
-    ''|/|"$home") echo "clean: refusing to remove $cache" >&2; exit 1 ;;
+    ''|/|"$home") die "refusing to remove $cache" ;;
 esac
-if [ -L "$cache" ] || [ -L "$real/CACHEDIR.TAG" ] || ! grep -qsxF "$tag" "$real/CACHEDIR.TAG"; then
-    echo "clean: $cache does not look like the cache of extrospect; not removed" >&2
-    exit 1
+if [ -L "$cache" ] || ! cache_marked "$real"; then
+    die "$cache does not look like the cache of extrospect; not removed"
 fi
-rm -rf -- "$real"
-echo "clean: removed $real"
+cache=$real
+cache_lock
+cache_delete "$cache/roots"
+rm -rf --one-file-system -- "$cache"
+say "removed $cache"
