@@ -6,8 +6,7 @@
 # with the last line as reason, anything else fails.  "# limit: SECONDS" in its text changes the time limit.
 # WORK/totals receives "PASSED FAILED SKIPPED", WORK/NAME.log what each test said.
 #
-# LIVE_JOBS tests run at the same time (default 2): most of them wait for their VM most of the time.  Those with
-# "# alone" in their text, which measure what others would disturb, run after all others, one by one.
+# LIVE_JOBS tests run at the same time (default 2): most of them wait for their VM most of the time.
 set -uo pipefail
 src=$(cd "$(dirname "$0")/.." && pwd)
 if [ $# -lt 2 ]; then
@@ -77,27 +76,6 @@ tell() {
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
-# run_all JOBS TEST…: all of them, that many at the same time.
-run_all() {
-    local jobs=$1 test pid
-    local -A of=()
-    shift
-    for test in "$@"; do
-        if [ "${#of[@]}" -ge "$jobs" ]; then
-            wait -n -p pid
-            tell "${of[$pid]}"
-            unset "of[$pid]"
-        fi
-        run "$test" &
-        of[$!]=$test
-    done
-    while [ "${#of[@]}" -gt 0 ]; do
-        wait -n -p pid
-        tell "${of[$pid]}"
-        unset "of[$pid]"
-    done
-}
-
 limit_of() {
     local limit
     limit=$(sed -n 's/^# limit: \([0-9][0-9]*\).*/\1/p' "$1" | head -n 1)
@@ -108,12 +86,20 @@ limit_of() {
 mapfile -t tests < <(for test in "${tests[@]}"; do
     [ ! -f "$test" ] || printf '%s %s\n' "$(limit_of "$test")" "$test" # not an unmatched pattern
 done | sort -s -k1,1rn | cut -d' ' -f2-)
-together=() alone=()
+declare -A of=()
+# finish_one: the result of the first that ends.
+finish_one() {
+    local pid
+    wait -n -p pid
+    tell "${of[$pid]}"
+    unset "of[$pid]"
+}
 for test in "${tests[@]}"; do
-    if grep -q '^# alone' "$test"; then alone+=("$test"); else together+=("$test"); fi
+    [ "${#of[@]}" -lt "${LIVE_JOBS:-2}" ] || finish_one
+    run "$test" &
+    of[$!]=$test
 done
-run_all "${LIVE_JOBS:-2}" "${together[@]}"
-run_all 1 "${alone[@]}"
+while [ "${#of[@]}" -gt 0 ]; do finish_one; done
 
 for reason in "${reasons[@]}"; do
     printf 'skipped: %s\n' "$reason"
