@@ -38,6 +38,11 @@ vm__src() {
 	vm__fail "cannot find vmctl.erl; set VM_SRC to its directory"
 }
 
+# vm__litter PID: remove what a VM with +JPperf has written, which is megabytes.
+vm__litter() {
+	rm -f "/tmp/perf-$1.map" "/tmp/jit-$1.dump"
+}
+
 # vm__erl EXPR: evaluate EXPR in a short-lived VM of the chosen flavor.
 vm__erl() {
 	# VM_FLAGS is a list of flags: splitting is wanted.
@@ -45,7 +50,10 @@ vm__erl() {
 	(
 		unset ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS ERL_LIBS
 		ERL_CRASH_DUMP=/dev/null HOME="${HOME:-/}" \
-			"${VM_ERL:-erl}" ${VM_FLAGS:-} -noshell -eval "$1, halt(0)." </dev/null
+			"${VM_ERL:-erl}" ${VM_FLAGS:-} -noshell -eval "$1, halt(0)." </dev/null &
+		wait $! && vm__status=0 || vm__status=$?
+		vm__litter $!
+		exit $vm__status
 	)
 }
 
@@ -238,6 +246,7 @@ vm_stop() {
 		fi
 		kill -KILL -- "-$vm__p" 2>/dev/null || kill -KILL "$vm__p" 2>/dev/null || :
 		wait "$vm__p" 2>/dev/null || :
+		vm__litter "$vm__p"
 	fi
 	rm -rf "$vm__w"
 	return 0
