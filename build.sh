@@ -4,7 +4,10 @@
 #   ./build.sh         install what is missing (or say the line that does), configure, build
 #   ./build.sh demo    the same, then show every report on a small Erlang workload
 #   ./build.sh test    the same, then every test; ends with "N passed, N failed, N skipped"
-#   ./build.sh matrix [CELL…]   live tests against other releases: otp23 otp27 otp29 otp29sid (needs root)
+#   ./build.sh matrix [CELL…]   live tests against other releases and builds of Erlang, which are made the first time
+#                      (needs root): otp23 otp27 otp29 otp29sid otp25fp otp27fp otp29fp otp25dwarf otp25emu
+#                      otp25nons otp25nons-stripped otp27emu otp27emu-dwarf otp29emu otp29emu-dwarf;
+#                      tests/run-all.sh says what each is
 #   ./build.sh clean   remove the build directories
 set -euo pipefail
 cd "$(dirname "$0")"

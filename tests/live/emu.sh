@@ -1,7 +1,7 @@
 #!/bin/sh
 # The interpreter: builds with debug information, and the same without, down to fully stripped.
 #
-# The builds are made by tests/vm-builds/build-emu-debug.sh from the distribution's own source package when they are not
+# The builds are made by tests/vm-builds/make-builds.sh from the distribution's own source package when they are not
 # there, which takes some minutes the first time.
 # limit: 900
 set -u
@@ -15,7 +15,7 @@ set -u
 trap vm_stop_all EXIT
 tap_needs jq awk erl strip
 cache=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/extrospect}
-"$SRC/tests/vm-builds/build-emu-debug.sh" >"$TMP/build.log" 2>&1 || {
+"$SRC/tests/vm-builds/make-builds.sh" otp25emu >"$TMP/build.log" 2>&1 || {
 	echo "no interpreter builds: $(grep 'error:' "$TMP/build.log" | tail -n 1)"
 	exit 77
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Removes the cache that make-roots.sh and build-emu-debug.sh made: all of it.  Refuses a directory that does not carry
+# Removes the cache that make-roots.sh and make-builds.sh made: all of it.  Refuses a directory that does not carry
 # its mark, and while a VM runs in one of the roots.
 set -eu
 unset CDPATH
