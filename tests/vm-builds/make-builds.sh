@@ -328,14 +328,18 @@ MAKE
     echo endif
 }
 
-# compile <tree> <group> <flavor> [VARIABLE=VALUE...]
+# compile <group> <flavor> [VARIABLE=VALUE...]: if a build is to be made of it, which is installed at once.
 # -o: dependencies on headers are of no use to a build from scratch.
 compile() {
-    say "$1: compiling $2 with $jobs jobs"
-    group=$1-$2 flavor=$3
-    shift 3
-    run "make-$group" make -C "$ERL_TOP/erts/emulator" -f extrospect.mk -j "$jobs" \
+    group=$1 flavor=$2
+    case "$groups " in *" $group "*) ;; *) return 0 ;; esac
+    shift 2
+    say "$tree: compiling $group with $jobs jobs"
+    run "make-$tree-$group" make -C "$ERL_TOP/erts/emulator" -f extrospect.mk -j "$jobs" \
         -o "$target/opt/$flavor/depend.mk" TYPE=opt FLAVOR="$flavor" "$@" everything
+    for build in $todo; do
+        [ "$(tree_of "$build") $(group_of "$build")" != "$tree $group" ] || install "$build"
+    done
 }
 
 # How configure decides that signals may come while rsp is in an Erlang stack: with musl it leaves both of these out
@@ -344,7 +348,7 @@ without_native_stack() {
     config=$ERL_TOP/erts/$target/config.h
     for name in NATIVE_ERLANG_STACK ERLANG_FRAME_POINTERS; do
         grep -q "^#define $name" "$config" || die "$config does not define $name"
-        sed "s|^#define $name.*|/* & */|" "$config" >"$config.new"
+        sed "/^#define $name/d" "$config" >"$config.new"
         mv "$config.new" "$config"
     done
 }
@@ -447,26 +451,19 @@ for tree in $trees; do
             jit_objects=$ERL_TOP/erts/emulator/obj/$target/opt/jit
             # As Debian's rules have it, instead of upstream's -O3 -fno-omit-frame-pointer.
             optimization="GEN_OPT_FLGS=-O2 -fno-strict-aliasing"
-            case $groups in *jit*) compile "$tree" jit jit "$optimization" ;; esac
+            compile jit jit "$optimization"
             without_native_stack
-            case $groups in *nons*)
-                mkdir -p "$ERL_TOP/bin/$target/nons" "${jit_objects%/jit}/nons"
-                # The assembler knows nothing of config.h.
-                [ ! -d "$jit_objects/asmjit" ] || cp -Rp "$jit_objects/asmjit" "${jit_objects%/jit}/nons/"
-                compile "$tree" nons jit "$optimization" OBJDIR="obj/$target/opt/nons" \
-                    BINDIR="$ERL_TOP/bin/$target/nons"
-                ;;
-            esac
-            case $groups in *emu*) compile "$tree" emu emu ;; esac
+            mkdir -p "$ERL_TOP/bin/$target/nons" "${jit_objects%/jit}/nons"
+            # The assembler knows nothing of config.h.
+            [ ! -d "$jit_objects/asmjit" ] || cp -Rp "$jit_objects/asmjit" "${jit_objects%/jit}/nons/"
+            compile nons jit "$optimization" OBJDIR="obj/$target/opt/nons" BINDIR="$ERL_TOP/bin/$target/nons"
+            compile emu emu
             ;;
         *)
             configure "$tree" --disable-jit
-            compile "$tree" emu emu
+            compile emu emu
             ;;
     esac
-    for build in $todo; do
-        [ "$(tree_of "$build")" != "$tree" ] || install "$build"
-    done
     tmp_clean
 done
 say "done"
