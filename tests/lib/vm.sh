@@ -83,7 +83,8 @@ vm_is_jit() {
 	[ "$(vm__erl 'io:format("~p", [catch erlang:system_info(emu_flavor)])')" = jit ]
 }
 
-# vm_has_native_stack: whether Erlang code of VMs of this erl runs on the machine stack.  OTP 24 says so in other words.
+# vm_has_native_stack: whether Erlang code of VMs of this erl runs on the machine stack, as with glibc; only then has
+# +JPperf true frame pointers.  OTP 24 says so in other words.
 vm_has_native_stack() {
 	case $(vm__erl 'io:format("~s", [erlang:system_info(system_version)])') in
 	*'[jit:ns'* | 'Erlang/OTP 24 '*'[jit]'*) return 0 ;;
