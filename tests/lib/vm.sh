@@ -38,7 +38,7 @@ vm__src() {
 	vm__fail "cannot find vmctl.erl; set VM_SRC to its directory"
 }
 
-# vm__litter PID: remove what a VM with +JPperf has written, which is megabytes.
+# vm__litter PID: remove what a VM with +JPperf has written, which is megabytes.  What our tools write is the test's.
 vm__litter() {
 	rm -f "/tmp/perf-$1.map" "/tmp/jit-$1.dump"
 }
@@ -153,6 +153,7 @@ vm_start() {
 	[ ! -e "$vm__w" ] || { vm__fail "a VM named $vm__n exists already"; return 1; }
 	mkdir -p "$vm__w/cwd" && mkfifo "$vm__w/in" && : >"$vm__w/out" || return 1
 	echo 0 >"$vm__w/seq"
+	case "${VM_FLAGS:-} $*" in *+JPperf*) : >"$vm__w/perf" ;; esac
 	(
 		cd "$vm__w/cwd" || exit 127
 		# dash and every other shell of ours knows -c.
@@ -247,7 +248,7 @@ vm_stop() {
 		fi
 		kill -KILL -- "-$vm__p" 2>/dev/null || kill -KILL "$vm__p" 2>/dev/null || :
 		wait "$vm__p" 2>/dev/null || :
-		vm__litter "$vm__p"
+		[ ! -e "$vm__w/perf" ] || vm__litter "$vm__p"
 	fi
 	rm -rf "$vm__w"
 	return 0
