@@ -4,10 +4,10 @@
 # shellcheck disable=SC2317
 # limit: 120
 set -uo pipefail
-# shellcheck disable=SC1091
-. "$SRC/tests/lib/vm.sh"
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
+live_needs meson pkg-config jq
 failed=0
-trap vm_stop_all EXIT
 
 # check NAME COMMAND…: the command's exit code is the verdict; it is run as it stands.
 check() {
@@ -40,7 +40,7 @@ printf '%s\n' '#include <extrospect.h>' 'int main()' '{' \
 cpp() { g++ -std=c++17 -Wall -Wextra -pedantic -Werror "${cflags[@]}" "$TMP/x.cc" -o "$TMP/x" && "$TMP/x"; }
 check "the header is C++ too" cpp
 
-{ vm_compile "$TMP/ebin" && vm_start zoo zoo 2000 && vm_ask zoo settle >/dev/null; } || exit 1
+{ vm_start zoo zoo 2000 && vm_ask zoo settle >/dev/null; } || exit 1
 pid=$VM_PID
 
 # Every process, parked: pid, depth and top frame as erlang-sample --all has them.

@@ -2,10 +2,10 @@
 # Attaching to a VM that loads code all the time: what moves between two reads is no reason to refuse it.
 # limit: 120
 set -uo pipefail
-# shellcheck disable=SC1091
-. "$SRC/tests/lib/vm.sh"
-trap vm_stop_all EXIT
-{ vm_compile "$TMP/ebin" && vm_start load codeload churn 50; } || exit 1
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
+live_needs
+vm_start load codeload churn 50 || exit 1
 bad=0
 for ((i = 0; i < 30; i++)); do
     "$BUILD/erlang-inspect" "$VM_PID" system >/dev/null 2>>"$TMP/said" || bad=$((bad + 1))

@@ -2,14 +2,9 @@
 # --blame: who copies the big terms.  The shares of the workload are by design, and perf agrees on their order.
 # limit: 240
 set -u
-# shellcheck source=../lib/vm.sh
-. "$SRC/tests/lib/vm.sh"
-# shellcheck source=../lib/tap.sh
-. "$SRC/tests/lib/tap.sh"
-
-trap vm_stop_all EXIT
-tap_needs jq awk erl
-vm_compile "${VM_EBIN:-$TMP/ebin}" || exit 1
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
+live_needs jq awk
 
 # blame FUNCTION OPTION...: the report as JSON in $TMP/blame.json.
 blame() {

@@ -2,14 +2,10 @@
 # Hot code loading during a run: a module is replaced some times a second while a process runs in it.  Its versions
 # place other functions at the same addresses; none of those ever runs, so none may be named.
 # limit: 120
-. "$SRC/tests/lib/tap.sh"
-. "$SRC/tests/lib/vm.sh"
-tap_needs jq "${VM_ERL:-erl}"
-trap vm_stop_all EXIT
-if ! vm_compile "$TMP/ebin" || ! vm_start churn codeload churn 20; then
-    echo "no VM to look at"
-    exit 1
-fi
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
+live_needs jq
+vm_start churn codeload churn 20 || exit 1
 "$BUILD/erlang-sample" -d 5 -F 999 --stacks -t 100000 --json "$VM_PID" >"$TMP/out"
 tap_is "exit code" 0 $?
 jq -r '.rows[] | select(.process == "codeload_spinner") | .frames[] | select(.kind == "erlang") | .function' "$TMP/out" |

@@ -5,15 +5,11 @@
 # there, which takes some minutes the first time.
 # limit: 900
 set -u
-# shellcheck source=../lib/vm.sh
-. "$SRC/tests/lib/vm.sh"
-# shellcheck source=../lib/tap.sh
-. "$SRC/tests/lib/tap.sh"
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
 # shellcheck source=../lib/truth.sh
 . "$SRC/tests/lib/truth.sh"
 
-trap vm_stop_all EXIT
-tap_needs jq awk erl strip
 cache=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/extrospect}
 "$SRC/tests/vm-builds/make-builds.sh" otp25emu >"$TMP/build.log" 2>&1 || {
 	echo "no interpreter builds: $(grep 'error:' "$TMP/build.log" | tail -n 1)"
@@ -21,7 +17,7 @@ cache=${EXTROSPECT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/extrospect}
 }
 VM_ERL=$cache/emu-plain/bin/erl
 export VM_ERL
-vm_compile "$TMP/ebin" || exit 1
+live_needs jq awk strip
 
 # variant NAME COMMAND...: the build emu-plain with its executable stripped.
 variant() {

@@ -2,14 +2,9 @@
 # erlang-inspect --list against what the VMs say of themselves.
 # limit: 60
 set -u
-# shellcheck source=../lib/vm.sh
-. "$SRC/tests/lib/vm.sh"
-# shellcheck source=../lib/tap.sh
-. "$SRC/tests/lib/tap.sh"
-
-trap vm_stop_all EXIT
-tap_needs jq erl
-vm_compile "${VM_EBIN:-$TMP/ebin}" || exit 1
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
+live_needs jq
 
 # says EXPRESSION: what the VM answers, as text.
 says() {

@@ -1,14 +1,10 @@
 #!/bin/bash
 # The promise: never stopped, attached to or written.  Our tools' system calls are traced, and the target is watched.
 # limit: 180
-. "$SRC/tests/lib/tap.sh"
-. "$SRC/tests/lib/vm.sh"
-tap_needs strace jq "${VM_ERL:-erl}"
-trap vm_stop_all EXIT
-if ! vm_compile "$TMP/ebin" || ! vm_start busy demo; then
-    echo "no VM to look at"
-    exit 1
-fi
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
+live_needs strace jq
+vm_start busy demo || exit 1
 
 # Every thread's state and tracer, as often as possible, until the file "$TMP/end" is there.
 watch_target() {

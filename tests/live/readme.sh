@@ -2,8 +2,8 @@
 # Every command the README shows in a block marked sh works as it stands; only durations are cut short.
 # limit: 240
 set -uo pipefail
-# shellcheck disable=SC1091
-. "$SRC/tests/lib/vm.sh"
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
 failed=0 n=0 pid=
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
@@ -11,7 +11,8 @@ cleanup() {
     [ -z "$pid" ] || rm -f "/tmp/perf-$pid.map"
 }
 trap cleanup EXIT
-{ vm_compile "$TMP/ebin" && vm_start demo demo; } || exit 1
+live_needs
+vm_start demo demo || exit 1
 pid=$VM_PID
 
 { mkdir "$TMP/here" && cd "$TMP/here" && ln -s "$BUILD" build; } || exit 1

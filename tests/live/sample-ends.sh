@@ -1,15 +1,11 @@
 #!/bin/bash
 # How a run ends: early, with the target, without its privilege, into a full disk.  What was gathered is never lost.
 # limit: 240
-. "$SRC/tests/lib/tap.sh"
-. "$SRC/tests/lib/vm.sh"
-tap_needs jq strace "${VM_ERL:-erl}"
-trap vm_stop_all EXIT
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
+live_needs jq strace
 tool=$BUILD/erlang-sample
-if ! vm_compile "$TMP/ebin" || ! vm_start work split functions; then
-    echo "no VM to look at"
-    exit 1
-fi
+vm_start work split functions || exit 1
 work=$VM_PID
 
 # until_true COMMAND...: at most 30 s.

@@ -2,14 +2,9 @@
 # The default report on a workload whose shares of CPU time the VM itself measures: 70 / 20 / 10.
 # limit: 240
 set -u
-# shellcheck source=../lib/vm.sh
-. "$SRC/tests/lib/vm.sh"
-# shellcheck source=../lib/tap.sh
-. "$SRC/tests/lib/tap.sh"
-
-trap vm_stop_all EXIT
-tap_needs jq awk erl
-vm_compile "${VM_EBIN:-$TMP/ebin}" || exit 1
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
+live_needs jq awk
 
 # sample OPTION...: a report as JSON in $TMP/top.json.
 sample() {

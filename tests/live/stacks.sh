@@ -2,16 +2,11 @@
 # --all and --process against what the VM says of the 2,000 processes of the zoo: every one, every frame.
 # limit: 120
 set -u
-# shellcheck source=../lib/vm.sh
-. "$SRC/tests/lib/vm.sh"
-# shellcheck source=../lib/tap.sh
-. "$SRC/tests/lib/tap.sh"
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
 # shellcheck source=../lib/truth.sh
 . "$SRC/tests/lib/truth.sh"
-
-trap vm_stop_all EXIT
-tap_needs jq awk erl
-vm_compile "${VM_EBIN:-$TMP/ebin}" || exit 1
+live_needs jq awk
 
 # zoo NAME FLAG...: the whole comparison on a VM of its own.
 zoo() {

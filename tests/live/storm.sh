@@ -3,14 +3,9 @@
 # reported as exact, whatever is running.  The grammar of legal stacks is in tests/vm/README.md.
 # limit: 180
 set -u
-# shellcheck source=../lib/vm.sh
-. "$SRC/tests/lib/vm.sh"
-# shellcheck source=../lib/tap.sh
-. "$SRC/tests/lib/tap.sh"
-
-trap vm_stop_all EXIT
-tap_needs jq awk erl
-vm_compile "${VM_EBIN:-$TMP/ebin}" || exit 1
+# shellcheck source=../lib/live.sh
+. "$SRC/tests/lib/live.sh"
+live_needs jq awk
 
 # A line for each stack with a function of the storm in it: samples, process, exact, number of frames marked ~ and the
 # Erlang functions from the root on.
