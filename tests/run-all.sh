@@ -91,7 +91,8 @@ host() {
     compile gcc gcc && { suite gcc unit; suite gcc style; }
     compile clang clang && suite clang unit
     compile sanitize gcc -Db_sanitize=address,undefined &&
-        ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 suite sanitize unit
+        ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+            suite sanitize unit
     wait "$vms"
     live live ""
 }

@@ -16,11 +16,17 @@ static uint64_t most_of(const char *name)
 		const char *prefix;
 		uint64_t most;
 	} limits[] = {
-		{ "BIT_", 31 },          { "TAG_", 63 },
-		{ "SUBTAG_", 63 },       { "SCHED_", 15 },
-		{ "PID_SCHEME", 60 },    { "NATIVE_STACK", 1 },
-		{ "STUBS_IN_PLACE", 1 }, { "FILES_FROM", 1 },
-		{ "RETURN_", 64 },       { "TIME_TRACE_WORDS", 64 },
+		{ "TAG_NIL", UINT64_MAX }, /* a word, whose upper bits are set up to OTP 23 */
+		{ "BIT_", 31 },
+		{ "TAG_", 63 },
+		{ "SUBTAG_", 63 },
+		{ "SCHED_", 15 },
+		{ "PID_SCHEME", 60 },
+		{ "NATIVE_STACK", 1 },
+		{ "STUBS_IN_PLACE", 1 },
+		{ "FILES_FROM", 1 },
+		{ "RETURN_", 64 },
+		{ "TIME_TRACE_WORDS", 64 },
 		{ "CP_WORDS", 64 },
 	};
 

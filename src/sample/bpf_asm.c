@@ -58,7 +58,8 @@ void xb_bpf_alu(struct xb_bpf_asm *a, int op, int dst, int src)
 
 static void wide(struct xb_bpf_asm *a, int dst, int src, uint64_t imm)
 {
-	add(a, BPF_LD | BPF_DW | BPF_IMM, dst, src, 0, (int32_t)(uint32_t)imm, -1);
+	/* BPF_LD and BPF_IMM are 0. */
+	add(a, BPF_DW, dst, src, 0, (int32_t)(uint32_t)imm, -1);
 	add(a, 0, 0, 0, 0, (int32_t)(uint32_t)(imm >> 32), -1);
 }
 

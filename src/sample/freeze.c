@@ -112,7 +112,7 @@ static void read_user(struct freeze_gen *g, int32_t bytes)
 /* Which process, and its structure.  Falls through when there is none. */
 static void find_process(struct freeze_gen *g, int on_erlang, int c_stack)
 {
-	int c_p = g->c->layout->reg[XB_R_c_p];
+	int c_p = xb_freeze_role(g, XB_R_c_p);
 	int have = xb_bpf_label(g->a), from_scheduler = xb_bpf_label(g->a), none = xb_bpf_label(g->a);
 	struct xb_bpf_asm *a = g->a;
 

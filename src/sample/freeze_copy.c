@@ -145,7 +145,7 @@ static void scan_c_stack(struct freeze_gen *g)
 static void locate_erlang(struct freeze_gen *g)
 {
 	struct xb_bpf_asm *a = g->a;
-	int saved = g->c->layout->reg[XB_R_E_saved], E = g->c->layout->reg[XB_R_E];
+	int saved = xb_freeze_role(g, XB_R_E_saved), E = xb_freeze_role(g, XB_R_E);
 	int in_c = xb_bpf_label(a), moving = xb_bpf_label(a), end_known = xb_bpf_label(a),
 	    near = xb_bpf_label(a);
 

@@ -31,6 +31,14 @@ struct freeze_gen {
 	int quit;        /* label: nothing to hand over */
 };
 
+/* The register that the layout gives a role, -1: none. */
+static inline int xb_freeze_role(const struct freeze_gen *g, enum xb_layout_reg r)
+{
+	int n = (uint8_t)g->c->layout->reg[r];
+
+	return n < XB_REG_COUNT ? n : -1;
+}
+
 /* Where in a record a user register and a field of the process are. */
 int16_t xb_freeze_reg_at(int reg);
 int16_t xb_freeze_field_at(const struct freeze_gen *g, enum xb_layout_field f);

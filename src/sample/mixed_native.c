@@ -89,7 +89,7 @@ static bool shortcut(struct xb_mixer *m, struct mixed_item *it, struct xb_regs *
 	uint64_t words[SLOTS];
 	xb_addr slot;
 
-	if (it->out.sched == NULL || it->out.sched->registers < 8 * SLOTS ||
+	if (it->out.sched == NULL || it->out.sched->registers < 8 * (xb_addr)SLOTS ||
 	    m->vm->id.flavor != XB_FLAVOR_JIT)
 		return false;
 	slot = it->out.sched->registers - 8 * n;

@@ -277,8 +277,7 @@ static struct xb_error *find_all(struct xb_search *s)
 		const struct root_spec *spec = &xb_root_specs[id];
 		const struct xb_symbol *none;
 
-		if (is_absent(vm, id) ||
-		    (spec->later && !s->source->thorough))
+		if (is_absent(vm, id) || (spec->later && !s->source->thorough))
 			continue;
 		XB_TRY(find_one(s, id));
 		if (vm->roots.at[id].sources == 0 && spec->need) {

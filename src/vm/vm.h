@@ -51,8 +51,8 @@ struct xb_vm_source {
 	const struct xb_layout *layout; /* take this one and look for no other, or NULL; its texts are
 					   borrowed as long as the VM object */
 	struct xb_vm_trial *trial;      /* or NULL; zeroed by the caller */
-	bool thorough;              /* ask every method for every root, also where two agree */
-	unsigned without;           /* enum xb_root_source: methods not to ask; for tests */
+	bool thorough;                  /* ask every method for every root, also where two agree */
+	unsigned without;               /* enum xb_root_source: methods not to ask; for tests */
 	const struct xb_root_hints
 		*hints; /* where the roots of this build may be; not trusted; or NULL */
 };

@@ -20,7 +20,8 @@ static void check_bounds(const struct xb_layout *l)
 				abort();
 			continue;
 		}
-		if (e.value > 1 << 24 || (strncmp(e.name, "BIT_", 4) == 0 && e.value > 31) ||
+		if ((e.value > 1 << 24 && strcmp(e.name, "TAG_NIL") != 0) ||
+		    (strncmp(e.name, "BIT_", 4) == 0 && e.value > 31) ||
 		    (e.id.kind == XB_ENTRY_FIELD && !xb_entry_width_ok(e.widths, e.width)) ||
 		    (e.id.kind == XB_ENTRY_REG && xb_layout_reg_text((int)e.value) == NULL))
 			abort();

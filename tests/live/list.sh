@@ -51,10 +51,15 @@ if [ -z "${VM_ROOT:-}" ]; then
 		cd "$TMP" || exit
 		ROOTDIR=$(vm__erl 'io:format("~ts", [code:root_dir()])')
 		ERL_CRASH_DUMP=/dev/null HOME=$TMP BINDIR=$copy ROOTDIR=$ROOTDIR EMU=beam PROGNAME=erl \
-			exec "$copy/erlexec" -noinput </dev/null >/dev/null 2>&1
+			exec "$copy/erlexec" -noinput -emu_flavor "$(vm_is_jit && echo jit || echo emu)" \
+			</dev/null >/dev/null 2>&1
 	) &
-	sleep 1.5
-	pid=$(pgrep -f "^$copy/beam" | head -n 1)
+	for _ in $(seq 100); do
+		pid=$(pgrep -f "^$copy/beam" | head -n 1)
+		[ -z "$pid" ] || break
+		sleep 0.1
+	done
+	sleep 1 # it has loaded its libraries by then
 	rm -rf "$copy"
 	"$BUILD/erlang-inspect" --list --json >"$TMP/list.json"
 	tap_is "an executable that was replaced: known all the same" "$(vm_ask one eval \

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The mutation test of the layout on the zoo: see mutate.c.
+# limit: 180
 # Environment: BUILD, the build directory; VM_FLAGS and VM_ERL as in lib/vm.sh.
 # shellcheck source=../lib/live.sh
 . "$SRC/tests/lib/live.sh"

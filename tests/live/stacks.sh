@@ -99,7 +99,7 @@ tap_is "a process that is not there: exit code" 2 $?
 tap_ok "a process that is not there: a sentence" grep -q 'no process matches' "$TMP/err"
 vm_stop zoo
 
-if vm_is_jit; then
+if vm_is_jit && vm_has_native_stack; then
 	zoo frame_pointers +JPperf true
 	tap_is "the second VM has frame pointers" true "$(jq .target.frame_pointers "$TMP/frame_pointers.json")"
 	vm_stop frame_pointers

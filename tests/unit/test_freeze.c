@@ -104,6 +104,7 @@ static void test_freeze_refuses_a_structure_that_is_too_large(void **state)
 static void test_freeze_is_accepted_for_every_layout(void **state)
 {
 	struct kernel k;
+	int fd;
 
 	(void)state;
 	begin(&k);
@@ -112,15 +113,12 @@ static void test_freeze_is_accepted_for_every_layout(void **state)
 
 		xb_layout_builtin(i, &l);
 		k.config.layout = &l;
-		for (int options = 0; options < 4; options++) {
-			int fd;
-
-			k.config.frame_pointers = (options & 1) != 0;
-			k.config.kernel_chain = (options & 2) != 0;
-			assert_ok(xb_freeze_program(&k.config, &prog));
-			assert_ok(xb_bpf_load(prog.insn, prog.n, &fd));
-			(void)close(fd);
-		}
+		/* The verifier takes a tenth of a second: one table after the other, with options by turns. */
+		k.config.frame_pointers = (i & 1) != 0;
+		k.config.kernel_chain = (i & 2) != 0;
+		assert_ok(xb_freeze_program(&k.config, &prog));
+		assert_ok(xb_bpf_load(prog.insn, prog.n, &fd));
+		(void)close(fd);
 	}
 	end(&k);
 }

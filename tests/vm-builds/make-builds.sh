@@ -54,7 +54,7 @@ cc=${CC:-gcc}
 cxx=${CXX:-g++}
 cflags='-O2 -g -fno-strict-aliasing'
 emu_cflags='-O2 -g3 -fno-strict-aliasing -fvar-tracking-assignments'
-# gcc runs no variable tracking over a function of more than 500 basic blocks with 20 or more edges per block (hard-coded,
+# gcc runs no variable tracking over a function of more than 500 basic blocks with 20 or more edges per block (fixed,
 # no parameter).  process_main is such a function because every instruction ends in its own copy of the computed goto;
 # with one shared copy it is not.
 vartrack='--param=max-goto-duplication-insns=0 --param=max-vartrack-size=0'
