@@ -55,6 +55,17 @@ static inline void xb_regs_set(struct xb_regs *regs, enum xb_reg reg, uint64_t v
 	regs->valid |= 1U << reg;
 }
 
+/* What the System V ABI lets a function rely on after a call, rsp aside: one bit for each register. */
+#define XB_REGS_CALLEE_SAVED                                                                           \
+	(1U << XB_REG_RBX | 1U << XB_REG_RBP | 1U << XB_REG_R12 | 1U << XB_REG_R13 |                   \
+	 1U << XB_REG_R14 | 1U << XB_REG_R15)
+
+/** Whether C functions leave register @reg as it was; false for -1. */
+static inline bool xb_reg_is_preserved(int reg)
+{
+	return reg >= 0 && reg < XB_REG_COUNT && (XB_REGS_CALLEE_SAVED >> reg & 1) != 0;
+}
+
 /** "rax" … "r15", "rip"; NULL for a number that is no register of ours. */
 const char *xb_reg_name(unsigned reg);
 

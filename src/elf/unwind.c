@@ -3,11 +3,6 @@
 #include "base/rd.h"
 #include "elf/dwexpr.h"
 
-/* What the System V ABI lets a function rely on after a call. */
-#define CALLEE_SAVED                                                                                   \
-	(1U << XB_REG_RBX | 1U << XB_REG_RBP | 1U << XB_REG_R12 | 1U << XB_REG_R13 |                   \
-	 1U << XB_REG_R14 | 1U << XB_REG_R15)
-
 static inline bool load(const struct xb_stack_slice *stack, struct xb_mem *mem, xb_addr addr,
 			uint64_t *ret)
 {
@@ -68,7 +63,7 @@ static enum xb_step apply_rule(const struct xb_cfi_rule *rule, unsigned reg,
 	case XB_CFI_RULE_UNSPECIFIED:
 		if (reg == XB_REG_RSP)
 			xb_regs_set(next, XB_REG_RSP, cfa);
-		else if ((CALLEE_SAVED >> reg & 1) != 0 && xb_regs_has(regs, reg))
+		else if ((XB_REGS_CALLEE_SAVED >> reg & 1) != 0 && xb_regs_has(regs, reg))
 			xb_regs_set(next, (enum xb_reg)reg, regs->r[reg]);
 		return XB_STEP_OK;
 	case XB_CFI_RULE_UNDEFINED:
@@ -148,7 +143,7 @@ enum xb_step xb_unwind_step(const struct xb_cfi_row *row, struct xb_regs *regs,
 			    const struct xb_stack_slice *stack, struct xb_mem *mem)
 {
 	uint64_t word[XB_CFI_SAVED_COUNT];
-	uint32_t valid = regs->valid & CALLEE_SAVED, loaded = 0;
+	uint32_t valid = regs->valid & XB_REGS_CALLEE_SAVED, loaded = 0;
 	xb_addr cfa;
 
 	if ((row->flags & (XB_CFI_OUTERMOST | XB_CFI_GENERAL)) != 0)

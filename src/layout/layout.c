@@ -233,6 +233,11 @@ const char *xb_layout_size_name(enum xb_layout_size s)
 	return xb_layout_size_specs[s].name;
 }
 
+const char *xb_layout_reg_name(enum xb_layout_reg r)
+{
+	return xb_layout_reg_specs[r].name;
+}
+
 bool xb_layout_field_must(enum xb_layout_field f)
 {
 	return xb_layout_field_specs[f].must;

@@ -107,6 +107,7 @@ static inline uint32_t xb_layout_at(const struct xb_layout *l, enum xb_layout_fi
 /** Names as the contract spells them, for messages; static. */
 const char *xb_layout_field_name(enum xb_layout_field f);
 const char *xb_layout_size_name(enum xb_layout_size s);
+const char *xb_layout_reg_name(enum xb_layout_reg r);
 
 /** Whether the contract calls the field "must". */
 bool xb_layout_field_must(enum xb_layout_field f);

@@ -4,32 +4,6 @@
 
 enum { COMM_BYTES = 15, MAX_DIGITS = 5 };
 
-/* '#' stands for the number. */
-static const struct {
-	const char *name;
-	enum xb_thread_role role;
-} names[] = {
-	/* up to OTP 25 */
-	{ "#_scheduler", XB_THREAD_SCHEDULER },
-	{ "#_dirty_cpu_scheduler", XB_THREAD_DIRTY_CPU },
-	{ "#_dirty_io_scheduler", XB_THREAD_DIRTY_IO },
-	{ "#_poller", XB_THREAD_POLL },
-	{ "#_aux", XB_THREAD_AUX },
-	{ "aux", XB_THREAD_AUX },
-	{ "async_#", XB_THREAD_ASYNC },
-	{ "sys_sig_dispatcher", XB_THREAD_SIGNALS },
-	{ "sys_msg_dispatcher", XB_THREAD_MESSAGES },
-	/* OTP 26 and later */
-	{ "erts_sched_#", XB_THREAD_SCHEDULER },
-	{ "erts_dcpus_#", XB_THREAD_DIRTY_CPU },
-	{ "erts_dios_#", XB_THREAD_DIRTY_IO },
-	{ "erts_poll_#", XB_THREAD_POLL },
-	{ "erts_aux_#", XB_THREAD_AUX },
-	{ "erts_async_#", XB_THREAD_ASYNC },
-	{ "erts_ssig_disp", XB_THREAD_SIGNALS },
-	{ "erts_smsg_disp", XB_THREAD_MESSAGES },
-};
-
 /* Whether @comm is @pattern with a number in place of '#', cut or not. */
 static bool matches(const char *comm, const char *pattern, int *no)
 {
@@ -62,9 +36,9 @@ enum xb_thread_role xb_thread_role_of(const char *comm, int *ret_no)
 	enum xb_thread_role role = XB_THREAD_OTHER;
 	int no = -1;
 
-	for (size_t i = 0; i < XB_ARRAY_LEN(names) && role == XB_THREAD_OTHER; i++) {
-		if (matches(comm, names[i].name, &no))
-			role = names[i].role;
+	for (size_t i = 0; i < xb_thread_n_names && role == XB_THREAD_OTHER; i++) {
+		if (matches(comm, xb_thread_names[i].name, &no))
+			role = xb_thread_names[i].role;
 	}
 	if (role == XB_THREAD_OTHER)
 		no = -1;

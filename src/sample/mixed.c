@@ -46,7 +46,9 @@ struct xb_error *xb_mixer_create(struct xb_session *s, const struct xb_mixer_opt
 	m->s = s;
 	m->vm = s->vm;
 	m->opts = *opts;
-	err = xb_sites_create(m->vm, &m->sites);
+	err = xb_mixer_votes_create(m);
+	if (err == NULL)
+		err = xb_sites_create(m->vm, m->votes->used, &m->sites);
 	m->has_jit = m->vm->id.flavor == XB_FLAVOR_JIT;
 	m->on_c_stack = m->has_jit && m->vm->layout.konst[XB_K_NATIVE_STACK] == 0;
 	if (err == NULL && m->has_jit)
@@ -86,6 +88,9 @@ void xb_mixer_destroy(struct xb_mixer *m)
 	xb_map_deinit(&m->sched_of_tid);
 	xb_map_deinit(&m->cfi_of);
 	xb_map_deinit(&m->proc_index);
+	xb_map_deinit(&m->heap_index);
+	mixed_heaps_deinit(&m->heaps);
+	xb_mixer_votes_destroy(m);
 	xb_map_deinit(&m->names);
 	mixed_items_deinit(&m->items);
 	mixed_procs_deinit(&m->procs);
@@ -111,7 +116,7 @@ const struct xb_mixer_stats *xb_mixer_stats(const struct xb_mixer *m)
 bool xb_mixer_role(const struct xb_mixer *m, enum xb_layout_reg r, int forced,
 		   const struct xb_regs *regs, xb_addr *ret)
 {
-	int reg = forced >= 0 ? forced : m->vm->layout.reg[r];
+	int reg = forced >= 0 ? forced : xb_mixer_reg(m, r);
 
 	if (reg < 0 || !xb_regs_has(regs, (unsigned)reg))
 		return false;
@@ -232,7 +237,9 @@ struct xb_error *xb_mixer_run(struct xb_mixer *m, const struct xb_raw_sample *sa
 	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
 	m->items.len = m->procs.len = m->frames.len = m->words.len = 0;
 	xb_map_clear(&m->proc_index);
-	xb_mixer_loop_new_batch(m);
+	m->heaps.len = 0;
+	xb_map_clear(&m->heap_index);
+	XB_TRY(xb_mixer_vote(m, samples, n));
 	for (size_t i = 0; i < n; i++) {
 		if (!build(m, &samples[i]))
 			return xb_error_nomem();

@@ -17,6 +17,7 @@
 #ifndef XB_SAMPLE_MIXED_H
 #define XB_SAMPLE_MIXED_H
 
+#include "sample/roles.h"
 #include "sample/vars.h"
 #include "sample/source.h"
 #include "session/session.h"
@@ -109,6 +110,7 @@ struct xb_mixer_opts {
 	size_t max_depth; /* frames of one stack */
 	struct xb_mixed_force force;
 	bool kernel_frames;
+	bool all_vote; /* every sample in Erlang code votes on the roles of registers, not just a few */
 };
 
 struct xb_mixer_stats {
@@ -148,6 +150,26 @@ const struct xb_mixer_stats *xb_mixer_stats(const struct xb_mixer *m);
  * ones are counted.
  */
 const struct xb_var_stats *xb_mixer_vars(const struct xb_mixer *m);
+
+/* In how many of the voting samples the debug information named what for a variable of the interpreter loop. */
+struct xb_mixer_dwarf_said {
+	uint32_t asked; /* 0: there is none */
+	uint32_t reg[XB_ROLES_REGS], memory, elsewhere;
+};
+
+/* What is said of a role, by whom, and which register is used for it. */
+struct xb_mixer_role {
+	struct xb_roles_verdict vote;
+	struct xb_mixer_dwarf_said dwarf;
+	int table, used;          /* -1: none */
+	bool forced;              /* @used is what the user forced */
+	bool by_vote;             /* @used is the vote's, and not the table's */
+	bool contradicted;        /* the vote plainly says that it is not @table's */
+	bool forced_contradicted; /* or not the forced one */
+};
+
+/** State of a role after the samples so far. */
+void xb_mixer_role_state(const struct xb_mixer *m, enum xb_layout_reg r, struct xb_mixer_role *ret);
 
 /** How much of process_main() the debug information claims to know @var for, in percent; negative: there is none. */
 double xb_mixer_dwarf_coverage(const struct xb_mixer *m, enum xb_var var);

@@ -59,6 +59,25 @@ XB_VEC(mixed_cfis, struct xb_cfi *); /* NULL: the image has none that can be use
 XB_VEC(mixed_items, struct mixed_item);
 XB_VEC(mixed_procs, struct mixed_proc);
 
+/* The heap of a process, for samples to be judged by. */
+struct mixed_heap {
+	xb_addr heap, htop, stop, hend; /* all 0: no process */
+};
+
+XB_VEC(mixed_heaps, struct mixed_heap);
+
+/* The vote and what came of it. */
+struct mixed_votes {
+	struct xb_roles roles;
+	struct xb_mixer_dwarf_said dwarf[XB_R__COUNT];
+	uint32_t wait; /* samples until the next may vote */
+	bool clear;    /* more ballots would hardly change a thing */
+	/* Registers; -1: none. */
+	int voted[XB_R__COUNT];    /* by the vote alone */
+	int by_turns[XB_R__COUNT]; /* the other one that has the role */
+	int used[XB_R__COUNT];     /* unless forced */
+};
+
 struct xb_mixer {
 	struct xb_session *s;
 	struct xb_vm *vm;
@@ -74,11 +93,14 @@ struct xb_mixer {
 	struct xb_map cfi_of;       /* object pointer -> index in cfis, plus one */
 	struct mixed_cfis cfis;
 	struct mixed_loop *loop; /* of the interpreter, else NULL */
+	struct mixed_votes *votes;
 	/* Of the batch. */
 	struct mixed_items items;
 	struct mixed_procs procs;
 	struct xb_map names;      /* of processes met before, as xb_proc_read_at() keeps them */
 	struct xb_map proc_index; /* address -> index in procs, plus one */
+	struct mixed_heaps heaps;
+	struct xb_map heap_index; /* address -> index in heaps, plus one */
 	struct xb_words frames, words;
 	struct xb_frames scratch;
 };
@@ -86,7 +108,7 @@ struct xb_mixer {
 /** Whether @pc is native code that stands for Erlang: a module's, or a shared fragment's. */
 bool xb_mixer_is_jit(const struct xb_mixer *m, xb_addr pc);
 
-/** The register of a role: forced, else the layout's.  False when neither names one or its value is not known. */
+/** The register of a role: forced, else the one in use.  False when neither names one or its value is not known. */
 bool xb_mixer_role(const struct xb_mixer *m, enum xb_layout_reg r, int forced,
 		   const struct xb_regs *regs, xb_addr *ret);
 
@@ -103,12 +125,29 @@ bool xb_mixer_in_erlang(struct xb_mixer *m, struct mixed_item *it);
 bool xb_mixer_below_jit(struct xb_mixer *m, struct mixed_item *it, const struct xb_regs *regs,
 			bool exact);
 
+/** The heap of the process at @addr, as it is in this batch; zeros when there is none.  Three reads the first time. */
+struct mixed_heap xb_mixer_heap(struct xb_mixer *m, xb_addr addr);
+
+/* mixed_roles.c: which registers hold what. */
+XB_NODISCARD struct xb_error *xb_mixer_votes_create(struct xb_mixer *m);
+void xb_mixer_votes_destroy(struct xb_mixer *m);
+
+/** Let some samples of the batch vote, and say which registers are used from now on. */
+XB_NODISCARD struct xb_error *xb_mixer_vote(struct xb_mixer *m, const struct xb_raw_sample *samples,
+					    size_t n);
+
+/** A sample in C returns to code that takes E from @reg. */
+void xb_mixer_place_vote(struct xb_mixer *m, int reg);
+
+/** The register that the table says; -1 for none. */
+int xb_mixer_table_reg(const struct xb_mixer *m, enum xb_layout_reg r);
+
+/** The register of a role as it is used now; -1 for none. */
+int xb_mixer_reg(const struct xb_mixer *m, enum xb_layout_reg r);
+
 /* mixed_loop.c and mixed_vars.c, for the interpreter; all of them do nothing on a JIT. */
 XB_NODISCARD struct xb_error *xb_mixer_loop_create(struct xb_mixer *m);
 void xb_mixer_loop_destroy(struct xb_mixer *m);
-
-/** A batch begins: what was learnt of processes is of another moment. */
-void xb_mixer_loop_new_batch(struct xb_mixer *m);
 
 /** Code came or went: what was an instruction may be none. */
 void xb_mixer_loop_code_changed(struct xb_mixer *m);

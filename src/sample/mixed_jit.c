@@ -81,6 +81,7 @@ static void want_stack(struct xb_mixer *m, struct mixed_item *it, const struct x
 		       xb_addr ra)
 {
 	enum xb_site_rule rule;
+	int saved = -1;
 
 	it->want = MIXED_STOP;
 	if (m->opts.force.E >= 0) {
@@ -94,9 +95,11 @@ static void want_stack(struct xb_mixer *m, struct mixed_item *it, const struct x
 		else
 			m->stats.no_E++;
 	} else if (!m->vm->id.frame_pointers) {
-		rule = xb_sites_rule(m->sites, ra);
+		rule = xb_sites_rule(m->sites, ra, &saved);
 		m->stats.no_E += rule == XB_SITE_UNKNOWN;
-		if (rule == XB_SITE_SAVED && xb_mixer_role(m, XB_R_E_saved, -1, regs, &it->E))
+		if (rule == XB_SITE_SAVED)
+			xb_mixer_place_vote(m, saved);
+		if (rule == XB_SITE_SAVED && xb_mixer_role(m, XB_R_E_saved, saved, regs, &it->E))
 			it->want = MIXED_E;
 	}
 }

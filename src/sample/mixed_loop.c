@@ -8,7 +8,12 @@
 
 enum {
 	MAX_KNOWN_WORDS = 1 << 16, /* instructions remembered before all are forgotten */
-	IS_NONE = 1,               /* in place of an address */
+	IS_NONE = 1,               /* in the map, where no handler is known */
+};
+
+const struct loop_var xb_loop_vars[MIXED_LOOP_VARS] = {
+	{ "c_p", XB_R_c_p },   { "E", XB_R_E },           { "I", XB_R_I },
+	{ "HTOP", XB_R_HTOP }, { "FCALLS", XB_R_FCALLS }, { "reg", XB_R_registers },
 };
 
 bool xb_loop_in(const struct loop_piece pieces[MIXED_LOOP_PIECES], xb_addr pc)
@@ -44,15 +49,17 @@ static size_t find_pieces(struct xb_symbols *symbols, xb_addr bias,
 /* Location lists of the loop's variables.  Without them the other sources have to do. */
 static void open_dwarf(struct xb_mixer *m, struct xb_symbols *symbols)
 {
-	static const char *const names[XB_VAR_COUNT] = { "c_p", "E", "I" };
+	const char *names[MIXED_LOOP_VARS];
 	struct mixed_loop *l = m->loop;
 	struct xb_image *image;
 	struct xb_error *err = xb_object_image(m->s->main, &image);
 
+	for (size_t i = 0; i < MIXED_LOOP_VARS; i++)
+		names[i] = xb_loop_vars[i].name;
 	if (err == NULL)
 		l->dw = xb_dwfile_open(image, symbols);
 	if (err == NULL && l->dw != NULL)
-		err = xb_dwloc_create(l->dw, "process_main", names, XB_VAR_COUNT, &l->dwloc);
+		err = xb_dwloc_create(l->dw, "process_main", names, MIXED_LOOP_VARS, &l->dwloc);
 	if (err == NULL)
 		return;
 	xb_logf(m->vm->log, XB_LOG_INFO, "no variables of the interpreter loop: %s",
@@ -93,21 +100,11 @@ void xb_mixer_loop_destroy(struct xb_mixer *m)
 	xb_dwloc_destroy(l->dwloc);
 	if (l->dw != NULL)
 		(void)dwarf_end(l->dw);
-	loop_procs_deinit(&l->procs);
-	xb_map_deinit(&l->proc_index);
 	xb_map_deinit(&l->words);
 	xb_map_deinit(&l->kept);
 	xb_map_deinit(&l->settled);
 	free(l);
 	m->loop = NULL;
-}
-
-void xb_mixer_loop_new_batch(struct xb_mixer *m)
-{
-	if (m->loop == NULL)
-		return;
-	m->loop->procs.len = 0;
-	xb_map_clear(&m->loop->proc_index);
 }
 
 void xb_mixer_loop_code_changed(struct xb_mixer *m)
@@ -126,32 +123,6 @@ double xb_mixer_dwarf_coverage(const struct xb_mixer *m, enum xb_var var)
 	return c.code == 0 ? 0 : 100.0 * (double)c.usable / (double)c.code;
 }
 
-static bool field_at(struct xb_mixer *m, xb_addr addr, enum xb_layout_field f, xb_addr *ret)
-{
-	return xb_mem_try(m->vm->mem, addr + xb_layout_at(&m->vm->layout, f), ret, 8) == 8;
-}
-
-struct loop_proc xb_loop_proc(struct xb_mixer *m, xb_addr addr)
-{
-	struct loop_proc p = { 0 };
-	uint64_t *index;
-
-	if (addr < 4096 || (addr & 7) != 0 || addr >> 47 != 0)
-		return p;
-	index = xb_map_at(&m->loop->proc_index, addr);
-	if (index == NULL)
-		return p;
-	if (*index != 0)
-		return m->loop->procs.data[*index - 1];
-	if (!xb_proc_is(m->vm, addr) || !field_at(m, addr, XB_F_Process_heap, &p.heap) ||
-	    !field_at(m, addr, XB_F_Process_htop, &p.htop) ||
-	    !field_at(m, addr, XB_F_Process_hend, &p.hend))
-		p = (struct loop_proc){ 0 };
-	if (loop_procs_push(&m->loop->procs, p))
-		*index = m->loop->procs.len;
-	return p;
-}
-
 xb_addr xb_loop_handler(struct xb_mixer *m, xb_addr addr)
 {
 	const struct mixed_loop *l = m->loop;
@@ -168,13 +139,8 @@ xb_addr xb_loop_handler(struct xb_mixer *m, xb_addr addr)
 		word = 0;
 	/* Programs linked below 4 GiB keep the address in the lower half and operands in the upper one. */
 	if (!xb_loop_in(l->piece, word))
-		word = xb_loop_in(l->piece, word & UINT32_MAX) ? word & UINT32_MAX : IS_NONE;
+		word = xb_loop_in(l->piece, word & UINT32_MAX) ? word & UINT32_MAX : 0;
 	if (known != NULL)
-		*known = word;
-	return word == IS_NONE ? 0 : word;
-}
-
-bool xb_loop_is_instruction(struct xb_mixer *m, xb_addr addr)
-{
-	return xb_loop_handler(m, addr) != 0;
+		*known = word == 0 ? IS_NONE : word;
+	return word;
 }

@@ -5,14 +5,16 @@
 #include "elf/dwloc.h"
 #include "sample/mixed_impl.h"
 
+enum { MIXED_LOOP_VARS = 6 };   /* of process_main(), that debug information is asked for */
 enum { MIXED_LOOP_PIECES = 2 }; /* of a function: itself, and what the compiler found unlikely */
 
-/* What a candidate for c_p turned out to be, in this batch. */
-struct loop_proc {
-	xb_addr heap, htop, hend; /* 0: no process */
+/* The first XB_VAR_COUNT of them in the order of enum xb_var. */
+struct loop_var {
+	const char *name; /* in the source */
+	enum xb_layout_reg role;
 };
 
-XB_VEC(loop_procs, struct loop_proc);
+extern const struct loop_var xb_loop_vars[MIXED_LOOP_VARS];
 
 struct loop_piece {
 	xb_addr start, end;
@@ -24,10 +26,7 @@ struct mixed_loop {
 	xb_addr bias;
 	Dwarf *dw;              /* NULL: no debug information */
 	struct xb_dwloc *dwloc; /* NULL: it does not know process_main() */
-	struct loop_procs procs;
-	struct xb_map proc_index; /* address -> index in procs, plus one; of the batch */
-	struct xb_map
-		words; /* address in loaded code -> handler of the instruction, or that it is none */
+	struct xb_map words;    /* address in loaded code -> handler of the instruction there */
 	struct xb_map kept; /* rip -> a handler it is reached from, and whether E is as it was there */
 	struct xb_map settled; /* rip -> whether E and I stay as they are until the next instruction */
 };
@@ -35,13 +34,13 @@ struct mixed_loop {
 /** Whether @pc is in one of the pieces of a function; unused ones are empty. */
 bool xb_loop_in(const struct loop_piece pieces[MIXED_LOOP_PIECES], xb_addr pc);
 
-/** The heap of the process at @addr; zeros when there is none.  Five reads the first time in a batch. */
-struct loop_proc xb_loop_proc(struct xb_mixer *m, xb_addr addr);
-
-/** The code in the loop that runs the instruction at @addr, 0 when there is none.  Cost: as the next. */
+/** Where the loop handles the instruction at @addr; 0 when none is there.  One read the first time. */
 xb_addr xb_loop_handler(struct xb_mixer *m, xb_addr addr);
 
-/** Whether an instruction of the interpreter is at @addr.  One read the first time. */
-bool xb_loop_is_instruction(struct xb_mixer *m, xb_addr addr);
+/** Whether an instruction of the interpreter is at @addr. */
+static inline bool xb_loop_is_instruction(struct xb_mixer *m, xb_addr addr)
+{
+	return xb_loop_handler(m, addr) != 0;
+}
 
 #endif

@@ -54,8 +54,8 @@ static bool kept(struct xb_mixer *m, xb_addr rip, xb_addr handler, int E)
 
 bool xb_mixer_between(struct xb_mixer *m, xb_addr rip, xb_addr I)
 {
-	int E = m->opts.force.E >= 0 ? m->opts.force.E : m->vm->layout.reg[XB_R_E];
-	int at = m->opts.force.I >= 0 ? m->opts.force.I : m->vm->layout.reg[XB_R_I];
+	int E = m->opts.force.E >= 0 ? m->opts.force.E : xb_mixer_reg(m, XB_R_E);
+	int at = m->opts.force.I >= 0 ? m->opts.force.I : xb_mixer_reg(m, XB_R_I);
 
 	return E < 0 || at < 0 || (!kept(m, rip, xb_loop_handler(m, I), E) && !settled(m, rip, E, at));
 }

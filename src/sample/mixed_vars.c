@@ -37,7 +37,7 @@ struct judged {
 	bool below;   /* in C called from the loop */
 	struct code_pointer code[XB_REG_COUNT];
 	size_t n_code;
-	struct loop_proc of_c_p; /* once c_p is chosen */
+	struct mixed_heap of_c_p; /* once c_p is chosen */
 	bool has_current;
 	xb_addr current;
 };
@@ -103,6 +103,18 @@ static void find_scheduler(struct judged *j, const struct xb_stack_slice *slice,
 	j->it->out.sched = found;
 }
 
+/* Only what the table does not say already. */
+static void add_vote(struct judged *j, enum xb_var var, enum xb_layout_reg role)
+{
+	const struct mixed_votes *v = j->m->votes;
+	int table = xb_mixer_table_reg(j->m, role);
+
+	if (v->voted[role] != table)
+		add_register(j, var, XB_VAR_VOTE, v->voted[role]);
+	if (v->by_turns[role] != table)
+		add_register(j, var, XB_VAR_VOTE, v->by_turns[role]);
+}
+
 static void collect(struct judged *j, xb_addr pc)
 {
 	const struct xb_raw_sample *raw = j->it->raw;
@@ -118,6 +130,8 @@ static void collect(struct judged *j, xb_addr pc)
 	add_dwarf(j, pc, &slice, has_cfa, cfa);
 	for (int r = 0; r < XB_VAR_COUNT; r++)
 		add_register(j, (enum xb_var)r, XB_VAR_TABLE, j->m->vm->layout.reg[reg[r]]);
+	for (int r = 0; r < XB_VAR_COUNT; r++)
+		add_vote(j, (enum xb_var)r, reg[r]);
 	(void)xb_mixer_role(j->m, XB_R_HTOP, -1, j->regs, &j->htop);
 	if (j->it->out.sched == NULL && has_cfa)
 		find_scheduler(j, &slice, cfa);
@@ -143,21 +157,22 @@ static xb_addr current_of(struct judged *j)
 }
 
 /* The heap of a process: as it was at the sample, else as it is now. */
-static struct loop_proc heap_of(const struct judged *j, xb_addr c_p)
+static struct mixed_heap heap_of(const struct judged *j, xb_addr c_p)
 {
 	const struct xb_frozen *f = j->it->raw->frozen;
 	struct xb_rec rec;
 
 	if (f == NULL || f->proc == 0 || f->proc != c_p)
-		return xb_loop_proc(j->m, c_p);
+		return xb_mixer_heap(j->m, c_p);
 	rec = (struct xb_rec){ &j->m->vm->layout, f->proc_bytes, f->proc_len };
-	return (struct loop_proc){ xb_rec_get(&rec, XB_F_Process_heap),
-				   xb_rec_get(&rec, XB_F_Process_htop),
-				   xb_rec_get(&rec, XB_F_Process_hend) };
+	return (struct mixed_heap){ .heap = xb_rec_get(&rec, XB_F_Process_heap),
+				    .htop = xb_rec_get(&rec, XB_F_Process_htop),
+				    .stop = xb_rec_get(&rec, XB_F_Process_stop),
+				    .hend = xb_rec_get(&rec, XB_F_Process_hend) };
 }
 
 /* Heap and stack grow towards each other, so a noted top of the heap is below the stack at any other time. */
-static bool on_stack(struct loop_proc p, xb_addr E)
+static bool on_stack(struct mixed_heap p, xb_addr E)
 {
 	return p.heap != 0 && (E & 7) == 0 && E >= p.heap && E < p.hend && E >= p.htop;
 }
@@ -165,7 +180,7 @@ static bool on_stack(struct loop_proc p, xb_addr E)
 static enum xb_var_verdict test_c_p(void *arg, const struct xb_var_claim *claim)
 {
 	struct judged *j = arg;
-	struct loop_proc p = heap_of(j, claim->value);
+	struct mixed_heap p = heap_of(j, claim->value);
 
 	if (p.heap == 0)
 		return XB_VAR_REFUTED;

@@ -5,13 +5,14 @@
 
 enum { REACH = 512 }; /* bytes; every place of OTP 25, 27 and 29 is decided within it */
 
-struct xb_error *xb_sites_create(struct xb_vm *vm, struct xb_sites **ret)
+struct xb_error *xb_sites_create(struct xb_vm *vm, const int *reg, struct xb_sites **ret)
 {
 	struct xb_sites *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return xb_error_nomem();
 	s->vm = vm;
+	s->reg = reg;
 	if (cs_open(CS_ARCH_X86, CS_MODE_64, &s->handle) != CS_ERR_OK) {
 		free(s);
 		return xb_errorf(XB_ERR_UNSUPPORTED, "the disassembler library does not know x86-64");
@@ -48,39 +49,55 @@ void xb_sites_forget(struct xb_sites *s)
 	s->window_len = 0;
 }
 
-/* The capstone register of a DWARF number. */
+/* General registers as DWARF numbers them. */
+static const x86_reg registers[] = {
+	X86_REG_RAX, X86_REG_RDX, X86_REG_RCX, X86_REG_RBX, X86_REG_RSI, X86_REG_RDI,
+	X86_REG_RBP, X86_REG_RSP, X86_REG_R8,  X86_REG_R9,  X86_REG_R10, X86_REG_R11,
+	X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15,
+};
+
 static x86_reg register_of(int number)
 {
-	static const x86_reg regs[] = {
-		X86_REG_RAX, X86_REG_RDX, X86_REG_RCX, X86_REG_RBX, X86_REG_RSI, X86_REG_RDI,
-		X86_REG_RBP, X86_REG_RSP, X86_REG_R8,  X86_REG_R9,  X86_REG_R10, X86_REG_R11,
-		X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15,
-	};
-	return number >= 0 && (size_t)number < XB_ARRAY_LEN(regs) ? regs[number] : X86_REG_INVALID;
+	return number >= 0 && (size_t)number < XB_ARRAY_LEN(registers) ? registers[number]
+								       : X86_REG_INVALID;
 }
 
-static x86_reg role(const struct xb_sites *s, enum xb_layout_reg r)
+/* -1 for others. */
+static int dwarf_number(x86_reg reg)
 {
-	return register_of(s->vm->layout.reg[r]);
+	for (size_t i = 0; i < XB_ARRAY_LEN(registers); i++) {
+		if (registers[i] == reg)
+			return (int)i;
+	}
+	return -1;
 }
 
-/* "mov rsp, E_saved" or "mov rsp, [c_p + stop]", decided by the instruction in s->insn. */
-static enum xb_site_rule judge(const struct xb_sites *s)
+/*
+ * "mov rsp, E_saved" or "mov rsp, [c_p + stop]", decided by the instruction in s->insn.  Which register E_saved is the
+ * instruction says itself.
+ */
+static enum xb_site_rule judge(const struct xb_sites *s, int *saved)
 {
 	const cs_x86 *x = &s->insn->detail->x86;
+	int c_p = s->reg[XB_R_c_p], reg;
 
 	if (s->insn->id != X86_INS_MOV || x->op_count != 2 || x->operands[0].type != X86_OP_REG ||
 	    x->operands[0].reg != X86_REG_RSP)
 		return XB_SITE_UNKNOWN;
-	if (x->operands[1].type == X86_OP_REG && x->operands[1].reg == role(s, XB_R_E_saved))
+	reg = x->operands[1].type == X86_OP_REG ? dwarf_number(x->operands[1].reg) : -1;
+	/* Only such a register can hold E while a C function runs. */
+	if (xb_reg_is_preserved(reg)) {
+		*saved = reg;
 		return XB_SITE_SAVED;
-	if (x->operands[1].type == X86_OP_MEM && x->operands[1].mem.base == role(s, XB_R_c_p) &&
-	    x->operands[1].mem.disp == (int64_t)xb_layout_at(&s->vm->layout, XB_F_Process_stop))
-		return XB_SITE_STOP;
-	return XB_SITE_UNKNOWN;
+	}
+	if (x->operands[1].type != X86_OP_MEM ||
+	    x->operands[1].mem.disp != (int64_t)xb_layout_at(&s->vm->layout, XB_F_Process_stop))
+		return XB_SITE_UNKNOWN;
+	reg = dwarf_number(x->operands[1].mem.base);
+	return reg >= 0 && (reg == c_p || c_p < 0) ? XB_SITE_STOP : XB_SITE_UNKNOWN;
 }
 
-static enum xb_site_rule decode(struct xb_sites *s, xb_addr ra)
+static enum xb_site_rule decode(struct xb_sites *s, xb_addr ra, int *saved)
 {
 	uint8_t bytes[REACH];
 	const uint8_t *at = bytes;
@@ -97,23 +114,27 @@ static enum xb_site_rule decode(struct xb_sites *s, xb_addr ra)
 			pc++;
 			continue;
 		}
-		rule = judge(s);
+		rule = judge(s, saved);
 		if (rule != XB_SITE_UNKNOWN)
 			return rule;
 	}
 	return XB_SITE_UNKNOWN;
 }
 
-enum xb_site_rule xb_sites_rule(struct xb_sites *s, xb_addr ra)
+enum xb_site_rule xb_sites_rule(struct xb_sites *s, xb_addr ra, int *ret_saved)
 {
 	uint64_t *known = xb_map_get(&s->rules, ra);
 	enum xb_site_rule rule;
+	int saved = 0;
 
-	if (known != NULL)
-		return (enum xb_site_rule) * known;
-	rule = decode(s, ra);
+	if (known != NULL) {
+		*ret_saved = (int)(*known >> 8);
+		return (enum xb_site_rule)(*known & 0xff);
+	}
+	rule = decode(s, ra, &saved);
 	/* When there is no memory to remember it, it is decoded again next time. */
-	(void)!xb_map_put(&s->rules, ra, rule);
+	(void)!xb_map_put(&s->rules, ra, (uint64_t)rule | (uint64_t)saved << 8);
+	*ret_saved = saved;
 	return rule;
 }
 

@@ -16,18 +16,24 @@
 
 enum xb_site_rule {
 	XB_SITE_UNKNOWN, /* no such instruction within reach */
-	XB_SITE_SAVED,   /* E is in the register that E_saved names */
+	XB_SITE_SAVED,   /* E is in a register that C functions preserve */
 	XB_SITE_STOP,    /* E is c_p->stop */
 };
 
 struct xb_sites;
 
-/** Cost: a disassembler.  Errors: NOMEM, UNSUPPORTED. */
-XB_NODISCARD struct xb_error *xb_sites_create(struct xb_vm *vm, struct xb_sites **ret);
+/**
+ * @reg  The register of each role of the layout, -1 for unknown ones; borrowed, and looked at again and again.
+ * Cost: a disassembler.  Errors: NOMEM, UNSUPPORTED.
+ */
+XB_NODISCARD struct xb_error *xb_sites_create(struct xb_vm *vm, const int *reg, struct xb_sites **ret);
 void xb_sites_destroy(struct xb_sites *s);
 
-/** Rule of the place @ra; decoded once, then a hash lookup.  Cost of the first time: a read and about 20 us. */
-enum xb_site_rule xb_sites_rule(struct xb_sites *s, xb_addr ra);
+/**
+ * Rule of the place @ra; decoded once, then a hash lookup.  @ret_saved receives the register (DWARF number) of SAVED, as
+ * the code says itself.  Cost of the first time: a read and about 20 us.
+ */
+enum xb_site_rule xb_sites_rule(struct xb_sites *s, xb_addr ra, int *ret_saved);
 
 /* Results of xb_sites_frame() that are no number of words. */
 enum { XB_FRAME_UNKNOWN = -1, XB_FRAME_BY_RBP = -2 /* ends at the word rbp points to */ };

@@ -21,7 +21,8 @@ XB_VEC(site_places, struct site_place);
 
 struct xb_sites {
 	struct xb_vm *vm;
-	struct xb_map rules;  /* return address -> enum xb_site_rule */
+	const int *reg;      /* by role; borrowed */
+	struct xb_map rules; /* return address -> enum xb_site_rule, in bits 8 and above the register */
 	struct xb_map frames; /* pc -> words of the frame, plus a bias */
 	struct site_places path, branches;
 	struct xb_map seen; /* places of the search that is going on */

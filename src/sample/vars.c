@@ -52,13 +52,11 @@ bool xb_var_force_is_wrong(const struct xb_var_stats *stats)
 	return tested >= ENOUGH && stats->proved[XB_VAR_FORCED] < tested / 4;
 }
 
-void xb_var_write(enum xb_var var, const struct xb_var_stats *stats, struct xb_str *out)
+void xb_var_write_sources(const struct xb_var_stats *stats, struct xb_str *out)
 {
 	double whole = stats->asked == 0 ? 1 : (double)stats->asked;
 	const char *comma = "";
-	bool any = false;
 
-	xb_str_addf(out, "%s: ", xb_var_name(var));
 	for (int s = 0; s < XB_VAR_SOURCES; s++) {
 		if (stats->won[s] == 0)
 			continue;
@@ -69,8 +67,19 @@ void xb_var_write(enum xb_var var, const struct xb_var_stats *stats, struct xb_s
 				    100.0 * (double)stats->unproved[s] / whole);
 		comma = ", ";
 	}
-	if (stats->none > 0 || stats->asked == 0)
+	if (stats->none > 0)
 		xb_str_addf(out, "%snone %.1f %%", comma, 100.0 * (double)stats->none / whole);
+}
+
+void xb_var_write(enum xb_var var, const struct xb_var_stats *stats, struct xb_str *out)
+{
+	bool any = false;
+
+	xb_str_addf(out, "%s: ", xb_var_name(var));
+	if (stats->asked == 0)
+		xb_str_add(out, "none 0.0 %");
+	else
+		xb_var_write_sources(stats, out);
 	for (int s = 0; s < XB_VAR_SOURCES; s++) {
 		if (stats->refuted[s] == 0)
 			continue;
@@ -91,7 +100,7 @@ const char *xb_var_name(enum xb_var var)
 
 const char *xb_var_source_name(enum xb_var_source source)
 {
-	static const char *const names[] = { "forced", "DWARF", "table", "search", "later" };
+	static const char *const names[] = { "forced", "DWARF", "table", "vote", "search", "later" };
 
 	return names[source];
 }

@@ -20,6 +20,7 @@ enum xb_var_source {
 	XB_VAR_FORCED, /* by the user */
 	XB_VAR_DWARF,  /* the debug information of the function, for this very pc */
 	XB_VAR_TABLE,  /* the register the release's table names */
+	XB_VAR_VOTE,   /* the register that held it in other samples of this run (sample/roles.h) */
 	XB_VAR_SEARCH, /* any register that holds something that can only be it */
 	XB_VAR_LATER,  /* what the VM says of itself after the sample: not of the same instant */
 	XB_VAR_SOURCES
@@ -71,10 +72,13 @@ bool xb_var_force_is_wrong(const struct xb_var_stats *stats);
 /** Append "c_p: DWARF 98.7 %, table 1.3 %; refuted: DWARF 12". */
 void xb_var_write(enum xb_var var, const struct xb_var_stats *stats, struct xb_str *out);
 
+/** Append "DWARF 98.7 %, table 1.3 %": where the answers came from; nothing when it was never asked for. */
+void xb_var_write_sources(const struct xb_var_stats *stats, struct xb_str *out);
+
 /** "c_p", "E", "I". */
 const char *xb_var_name(enum xb_var var);
 
-/** "forced", "DWARF", "table", "search", "later". */
+/** "forced", "DWARF", "table", "vote", "search", "later". */
 const char *xb_var_source_name(enum xb_var_source source);
 
 #endif

@@ -18,6 +18,8 @@ static struct xb_error *run_sample(struct xb_tool_run *run)
 		return sample_run_stacks(run);
 	case SAMPLE_BLAME:
 		return sample_run_blame(run);
+	case SAMPLE_REGISTERS:
+		return sample_run_registers(run);
 	case SAMPLE_BLAME_LIST:
 		return sample_run_blame_list(run);
 	}

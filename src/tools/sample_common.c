@@ -68,6 +68,7 @@ struct xb_error *sample_prepare(struct sample_ctx *c, uint64_t period_ns)
 			   .E = forced(c->opts->force_E),
 			   .I = forced(c->opts->force_I) },
 		.kernel_frames = c->opts->include_kernel,
+		.all_vote = c->opts->mode == SAMPLE_REGISTERS,
 	};
 
 	if (mo.force.I >= 0 && c->session->vm->id.flavor == XB_FLAVOR_JIT)
@@ -131,11 +132,18 @@ struct xb_error *sample_verdict(const struct sample_ctx *c)
 struct xb_error *sample_run_with(struct xb_tool_run *run,
 				 struct xb_error *(*show)(struct sample_ctx *c))
 {
-	struct sample_ctx c = { .run = run, .opts = run->opts };
-	struct xb_error *err = sample_open(run, &c.session);
+	struct xb_session *s = NULL;
 
-	if (err == NULL)
-		err = xb_session_explain(c.session, sample_prepare(&c, c.opts->interval_ns));
+	XB_TRY(sample_open(run, &s));
+	return sample_run_on(run, s, show);
+}
+
+struct xb_error *sample_run_on(struct xb_tool_run *run, struct xb_session *s,
+			       struct xb_error *(*show)(struct sample_ctx *c))
+{
+	struct sample_ctx c = { .run = run, .opts = run->opts, .session = s };
+	struct xb_error *err = xb_session_explain(c.session, sample_prepare(&c, c.opts->interval_ns));
+
 	if (err == NULL)
 		err = sample_collect(&c);
 	if (err == NULL)

@@ -94,6 +94,7 @@ void sample_health_facts(struct xb_report *r, const struct sample_ctx *c)
 	xb_report_health(r, "backend_note", NULL, XB_KIND_TEXT, xb_cell_text(c->backend_note));
 	sample_layout_health(r, &c->session->vm->layout);
 	sample_vars_health(r, c);
+	sample_roles_health(r, c);
 	xb_report_health(r, "own_cpu_ns", NULL, XB_KIND_DURATION_NS,
 			 xb_cell_uint(c->result.own_cpu_ns));
 	xb_report_health(r, "unwind_cpu_ns", NULL, XB_KIND_DURATION_NS, xb_cell_uint(m->unwind_ns));

@@ -7,6 +7,9 @@
 #define MS ((uint64_t)1000000)
 #define S  (1000 * MS)
 
+/* What --show-registers takes unless told: some hundred samples of a busy scheduler. */
+#define REGISTERS_NS S
+
 /* What perf can copy of a user stack: a record is at most 64 KiB, other fields included. */
 #define USER_STACK_MAX 65328
 
@@ -37,6 +40,11 @@ static const struct xb_opt what_options[] = {
 	{ "stacks", 'S', XB_OPT_FLAG, .at = AT(stacks),
 	  .not_with = "pstack process all blame by folded",
 	  .help = "print every distinct stack with the number of its samples, most frequent first" },
+	{ "show-registers", 0, XB_OPT_FLAG, .at = AT(show_registers),
+	  .not_with = "pstack process all blame stacks by top folded skid-summary only-erlang",
+	  .help = "sample for one second, or --duration, and print which machine register holds the current process, the "
+		  "stack, the heap's top, the instruction and the reductions: what DWARF says, what a vote of the samples "
+		  "says, what the table says, and what is used" },
 	{ "by", 0, XB_OPT_ENUM, .at = AT(by), .arg = "WHAT", .def = "function", .choices = by_names,
 	  .help = "group the most frequent by" },
 	{ "top", 't', XB_OPT_U64, .at = AT(top), .arg = "N", .def = "25", .min = 1, .max = 1000000,
@@ -131,6 +139,8 @@ static enum sample_mode mode_of(const struct sample_opts *o)
 		return SAMPLE_ALL;
 	if (o->process.n > 0)
 		return SAMPLE_STACKS;
+	if (o->show_registers)
+		return SAMPLE_REGISTERS;
 	if (o->stacks)
 		return SAMPLE_DISTINCT;
 	return o->pstack ? SAMPLE_PSTACK : SAMPLE_TOP;
@@ -171,6 +181,8 @@ struct xb_error *sample_check(struct xb_tool_run *run)
 			XB_ERR_USAGE,
 			"--folded and --idle cannot be used together; sleeping schedulers are no samples");
 	XB_TRY(parse_selectors(run, o));
+	if (o->mode == SAMPLE_REGISTERS && !xb_opt_given(&run->parse, "duration"))
+		o->duration_ns = REGISTERS_NS;
 	o->interval_ns = o->period_ns != 0 ? o->period_ns : S / o->frequency_hz;
 	return xb_target_parse(&o->target_opts, run->n_args > 0 ? run->args[0] : NULL, &o->target);
 }

@@ -14,6 +14,7 @@ enum sample_mode {
 	SAMPLE_ALL,      /* stacks of every process */
 	SAMPLE_BLAME,    /* Erlang functions above a native one */
 	SAMPLE_BLAME_LIST,
+	SAMPLE_REGISTERS, /* which register holds what */
 };
 
 /* In the order of the choices of --by. */
@@ -37,7 +38,7 @@ struct sample_opts {
 	struct xb_target_opts target_opts;
 
 	/* As typed. */
-	bool pstack, wait, idle, all, stacks;
+	bool pstack, wait, idle, all, stacks, show_registers;
 	struct xb_opt_list process; /* selectors; a sample is kept or a stack printed if one matches */
 	const char *blame;
 	unsigned by;      /* enum sample_by */

@@ -39,6 +39,10 @@ void sample_close(struct sample_ctx *c);
 XB_NODISCARD struct xb_error *sample_run_with(struct xb_tool_run *run,
 					      struct xb_error *(*show)(struct sample_ctx *c));
 
+/** The same for a target that is open already; takes over @s. */
+XB_NODISCARD struct xb_error *sample_run_on(struct xb_tool_run *run, struct xb_session *s,
+					    struct xb_error *(*show)(struct sample_ctx *c));
+
 /** The facts every report of a sampling run states: what was looked at, and how far to trust it. */
 void sample_target_facts(struct xb_report *r, const struct xb_session *s);
 void sample_layout_health(struct xb_report *r, const struct xb_layout *l);
@@ -53,14 +57,22 @@ void sample_log_vars(const struct sample_ctx *c);
 /** INCOMPLETE, naming the register, when one that the user forced plainly is the wrong one; else NULL. */
 XB_NODISCARD struct xb_error *sample_forced_verdict(const struct sample_ctx *c);
 
+/** What the vote on register roles came to: used, and where it contradicts the table. */
+void sample_roles_health(struct xb_report *r, const struct sample_ctx *c);
+
 /** The distribution of delays, for --skid-summary; text only (JSON has the same numbers in health). */
 void sample_print_skid(const struct sample_ctx *c, struct xb_sink *to);
 
 /** INCOMPLETE when the target exited before the time was over, or a forced register was wrong; else NULL. */
 XB_NODISCARD struct xb_error *sample_verdict(const struct sample_ctx *c);
 
+/* What some modes print of a finished run. */
+XB_NODISCARD struct xb_error *sample_show_top(struct sample_ctx *c);
+XB_NODISCARD struct xb_error *sample_show_registers(struct sample_ctx *c);
+
 /* One function for each mode. */
 XB_NODISCARD struct xb_error *sample_run_top(struct xb_tool_run *run);
+XB_NODISCARD struct xb_error *sample_run_registers(struct xb_tool_run *run);
 XB_NODISCARD struct xb_error *sample_run_distinct(struct xb_tool_run *run);
 XB_NODISCARD struct xb_error *sample_run_blame(struct xb_tool_run *run);
 XB_NODISCARD struct xb_error *sample_run_blame_list(struct xb_tool_run *run);

@@ -143,12 +143,12 @@ static struct xb_error *print(struct sample_ctx *c)
 	return NULL;
 }
 
-static struct xb_error *show(struct sample_ctx *c)
+struct xb_error *sample_show_top(struct sample_ctx *c)
 {
 	return c->opts->folded ? print_folded(c) : print(c);
 }
 
 struct xb_error *sample_run_top(struct xb_tool_run *run)
 {
-	return sample_run_with(run, show);
+	return sample_run_with(run, sample_show_top);
 }

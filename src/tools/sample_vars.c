@@ -1,4 +1,5 @@
 /* What erlang-sample says of the variables of the interpreter loop, and of forced registers. */
+#include "elf/regs.h"
 #include "sample/vars.h"
 #include "tools/sample_run.h"
 
@@ -9,27 +10,51 @@ static unsigned forced_choice(const struct sample_opts *o, int var)
 	return choices[var];
 }
 
+/* "leave the option out", with the register that the vote says instead, when it says one. */
+static struct xb_error *advise(const struct xb_mixer_role *role, struct xb_error *err)
+{
+	if (role->vote.outcome == XB_ROLES_ADOPTED && role->vote.reg != role->used)
+		return xb_error_advise(err, "leave the option out; %u of %u samples say that it is %s",
+				       role->vote.votes, role->vote.voters,
+				       xb_reg_name((unsigned)role->vote.reg));
+	return xb_error_advise(err,
+			       "leave the option out; --show-registers tells which register who says");
+}
+
 struct xb_error *sample_forced_verdict(const struct sample_ctx *c)
 {
+	static const enum xb_layout_reg roles[XB_VAR_COUNT] = { XB_R_c_p, XB_R_E, XB_R_I };
 	const struct xb_var_stats *vars = xb_mixer_vars(c->mixer);
+	bool jit = c->session->vm->id.flavor == XB_FLAVOR_JIT;
 
 	for (int v = 0; v < XB_VAR_COUNT; v++) {
 		unsigned choice = forced_choice(c->opts, v);
 		const struct xb_var_stats *s = &vars[v];
 		const char *name = xb_var_name((enum xb_var)v);
+		struct xb_mixer_role role;
 
-		if (choice == SAMPLE_REGISTER_NONE || !xb_var_force_is_wrong(s))
+		if (choice == SAMPLE_REGISTER_NONE)
 			continue;
-		return xb_error_advise(
-			xb_errorf(
-				XB_ERR_INCOMPLETE,
-				"--force-%s-register=%s: the register agreed with the VM in %llu of %llu samples, so it does not hold %s",
-				name, sample_register_names[choice],
-				(unsigned long long)s->proved[XB_VAR_FORCED],
-				(unsigned long long)s->proved[XB_VAR_FORCED] +
-					s->refuted[XB_VAR_FORCED],
-				name),
-			"leave the option out; --verbose tells where the value was found");
+		xb_mixer_role_state(c->mixer, roles[v], &role);
+		if (xb_var_force_is_wrong(s))
+			return advise(
+				&role,
+				xb_errorf(
+					XB_ERR_INCOMPLETE,
+					"--force-%s-register=%s: the register agreed with the VM in %llu of %llu samples, so it does not hold %s",
+					name, sample_register_names[choice],
+					(unsigned long long)s->proved[XB_VAR_FORCED],
+					(unsigned long long)s->proved[XB_VAR_FORCED] +
+						s->refuted[XB_VAR_FORCED],
+					name));
+		/* What is forced for E on a JIT is where it is while C runs; the vote is about Erlang code. */
+		if (role.forced_contradicted && !(jit && v == XB_VAR_E))
+			return advise(
+				&role,
+				xb_errorf(
+					XB_ERR_INCOMPLETE,
+					"--force-%s-register=%s: the samples say that it does not hold %s",
+					name, sample_register_names[choice], name));
 	}
 	return NULL;
 }
