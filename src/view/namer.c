@@ -54,8 +54,9 @@ void xb_namer_erlang(struct xb_namer *n, xb_addr pc, struct xb_frame_name *ret)
 	xb_str_clear(&n->name);
 	xb_str_clear(&n->module);
 	*ret = (struct xb_frame_name){ .kind = XB_MIXED_ERLANG, .known = true, .file = "" };
-	/* Both the module that went and the one that came hold the address: the sample may be of either. */
-	ret->ambiguous = f != NULL && old != NULL && !xb_mfa_equal(f->mfa, old->mfa);
+	/* Both the module that went and the one that came hold the address: the sample may be of either.  Or of one that
+	 * came and went since the look before, when that is long ago. */
+	ret->ambiguous = f != NULL && (old != NULL ? !xb_mfa_equal(f->mfa, old->mfa) : module->second);
 	if (f == NULL) {
 		f = old;
 		module = old_module;

@@ -1,5 +1,6 @@
 #include "vm/code.h"
 
+#include "base/clock.h"
 #include "base/rd.h"
 #include "base/vec.h"
 #include "vm/atom.h"
@@ -13,6 +14,7 @@ enum {
 	MAX_MODULES = 1 << 20,
 	CODE_INDICES = 3, /* ERTS_NUM_CODE_IX */
 	MAX_MODULE_BYTES = 64 << 20,
+	LONG_AGO_NS = 40000000,
 };
 
 /* What tells one state of the VM's code from another. */
@@ -25,6 +27,7 @@ struct code_state {
 
 struct xb_code {
 	struct code_state state;
+	uint64_t state_ns; /* when that was last seen to hold */
 	struct xb_module *modules;
 	size_t n_modules;
 	struct xb_module
@@ -105,6 +108,8 @@ struct xb_error *xb_code_is_stale(struct xb_vm *vm, bool *ret)
 
 	XB_TRY(read_state(vm, &now));
 	*ret = !same_state(&now, &vm->code->state);
+	if (!*ret)
+		vm->code->state_ns = xb_now_ns();
 	return NULL;
 }
 
@@ -165,16 +170,20 @@ static struct xb_module *module_at(const struct xb_code *c, xb_addr pc)
 }
 
 /* Move what was read of module instances that are still there into the new array. */
-static size_t keep_known(struct xb_vm *vm, struct xb_module *modules, size_t n)
+static size_t keep_known(struct xb_vm *vm, struct xb_module *modules, size_t n, bool watched)
 {
+	/* Loading a module takes a few milliseconds, so that in a short time its memory cannot have been another's. */
+	bool long_ago = watched && xb_now_ns() - vm->code->state_ns > LONG_AGO_NS;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct xb_module *old = module_at(vm->code, modules[i].start);
 
 		if (old == NULL || old->start != modules[i].start || old->end != modules[i].end ||
-		    (old->loaded && memcmp(old->md5, modules[i].md5, sizeof(old->md5)) != 0))
+		    (old->loaded && memcmp(old->md5, modules[i].md5, sizeof(old->md5)) != 0)) {
+			modules[i].second = long_ago;
 			continue;
+		}
 		kept++;
 		if (!old->loaded)
 			continue;
@@ -201,7 +210,7 @@ struct xb_error *xb_code_refresh(struct xb_vm *vm, bool *changed)
 		free(modules);
 	}
 	xb_module_read_md5s(vm, modules, n);
-	kept = keep_known(vm, modules, n);
+	kept = keep_known(vm, modules, n, changed != NULL);
 	if (changed != NULL)
 		*changed = kept != n || n != c->n_modules;
 	/* What was not kept is what went away; entries whose contents moved to the new array are empty now. */
@@ -217,6 +226,7 @@ struct xb_error *xb_code_refresh(struct xb_vm *vm, bool *changed)
 	c->modules = modules;
 	c->n_modules = n;
 	c->state = s;
+	c->state_ns = xb_now_ns();
 	return NULL;
 }
 
@@ -304,6 +314,8 @@ void xb_code_drop_retired(struct xb_vm *vm)
 	drop(vm->code->retired, vm->code->n_retired);
 	vm->code->retired = NULL;
 	vm->code->n_retired = 0;
+	for (size_t i = 0; i < vm->code->n_modules; i++)
+		vm->code->modules[i].second = false;
 }
 
 bool xb_code_holds(const struct xb_vm *vm, xb_addr pc)

@@ -39,6 +39,7 @@ struct xb_module {
 	uint32_t n_files;
 	struct xb_arena arena; /* holds all of the above */
 	unsigned char md5[16];
+	bool second; /* came in so long a time that another one may have been there before, unseen */
 	bool loaded, broken; /* broken: its memory did not make sense; it names nothing */
 };
 
@@ -53,7 +54,8 @@ void xb_code_destroy(struct xb_code *code);
 
 /**
  * Re-read the ranges array; module instances that are still the same (range and MD5) are kept.
- * @changed (may be NULL) says whether any instance came or went.
+ * @changed says whether any instance came or went; NULL: nobody looks regularly, so nothing is said of what may have been
+ * there in between (struct xb_module.second).
  * Cost: 3 reads, plus 2 batched reads when the array moved.
  */
 XB_NODISCARD struct xb_error *xb_code_refresh(struct xb_vm *vm, bool *changed);
