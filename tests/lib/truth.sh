@@ -141,3 +141,28 @@ truth_compare() {
 		exit differences > 0 || processes == 0 ? 1 : 0
 	}' "$1" "$2" "$3.rows"
 }
+
+# truth_zoo NAME WHERE FLAG...: VM NAME with the zoo, which is left running, and the whole comparison, whose pieces are
+# WHERE.truth, .backtraces, .json and .compared.  A busy machine may leave a process time to move after the VM told of it:
+# then all of it once more, on a new VM, twice at most.  Returns 1 when there were differences each time, 2 when the
+# report failed.  Needs tests/lib/vm.sh, BUILD and the programs compiled.
+truth_zoo() {
+	truth__name=$1
+	truth__at=$2
+	shift 2
+	for truth__attempt in 1 2 3; do
+		vm_start "$truth__name" zoo 2000 "$@" || exit 1
+		# From OTP 28 on supervisors hibernate after a second without work.
+		sleep 1.5
+		# In this order: after the truth nothing in the VM moves.
+		vm_ask "$truth__name" backtraces "$truth__at.backtraces" && vm_ask "$truth__name" truth "$truth__at.truth" || exit 1
+		"$BUILD/erlang-sample" --all --json "$VM_PID" >"$truth__at.json" 2>"$truth__at.err" || {
+			cat "$truth__at.err"
+			return 2
+		}
+		truth_compare "$truth__at.truth" "$truth__at.backtraces" "$truth__at.json" >"$truth__at.compared" && return 0
+		cat "$truth__at.compared"
+		[ "$truth__attempt" -eq 3 ] || vm_stop "$truth__name"
+	done
+	return 1
+}

@@ -12,16 +12,8 @@ live_needs jq awk
 zoo() {
 	name=$1
 	shift
-	vm_start "$name" zoo 2000 "$@" || exit 1
-	# From OTP 28 on supervisors hibernate after a second without work.
-	sleep 1.5
-	# In this order: after the truth nothing in the VM moves.
-	vm_ask "$name" backtraces "$TMP/$name.backtraces" || exit 1
-	vm_ask "$name" truth "$TMP/$name.truth" || exit 1
-	"$BUILD/erlang-sample" --all --json "$VM_PID" >"$TMP/$name.json" 2>"$TMP/err"
-	tap_is "$name: --all --json ends well" 0 $?
-	truth_compare "$TMP/$name.truth" "$TMP/$name.backtraces" "$TMP/$name.json" >"$TMP/$name.compared"
-	tap_is "$name: every process and every frame as the VM has it" 0 $?
+	truth_zoo "$name" "$TMP/$name" "$@"
+	tap_is "$name: --all --json ends well, every process and every frame is as the VM has it" 0 $?
 	cat "$TMP/$name.compared"
 	# A comparison of nothing would have no differences either.
 	enough=$(awk '/^compared/ { print $2 >= 2000 && $4 >= 9000 && $6 >= 20000 }' "$TMP/$name.compared")
