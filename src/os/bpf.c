@@ -9,6 +9,12 @@
 
 enum { LOG_BYTES = 1 << 20 };
 
+/* All of it: the kernel refuses what it does not know, and an initializer need not reach beyond its first member. */
+static void clear(union bpf_attr *attr)
+{
+	memset(attr, 0, sizeof(*attr));
+}
+
 static int call(enum bpf_cmd cmd, union bpf_attr *attr)
 {
 	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
@@ -28,9 +34,10 @@ static struct xb_error *refused(int err, const char *what)
 struct xb_error *xb_bpf_map_create(enum bpf_map_type type, uint32_t key_size, uint32_t value_size,
 				   uint32_t entries, int *ret_fd)
 {
-	union bpf_attr attr = { 0 };
+	union bpf_attr attr;
 	int fd;
 
+	clear(&attr);
 	attr.map_type = type;
 	attr.key_size = key_size;
 	attr.value_size = value_size;
@@ -44,8 +51,9 @@ struct xb_error *xb_bpf_map_create(enum bpf_map_type type, uint32_t key_size, ui
 
 static union bpf_attr element(int fd, const void *key, const void *value)
 {
-	union bpf_attr attr = { 0 };
+	union bpf_attr attr;
 
+	clear(&attr);
 	attr.map_fd = (uint32_t)fd;
 	attr.key = (uintptr_t)key;
 	attr.value = (uintptr_t)value;
@@ -82,11 +90,12 @@ static const char *last_words(char *log)
 
 struct xb_error *xb_bpf_load(const struct bpf_insn *insns, size_t n, int *ret_fd)
 {
-	union bpf_attr attr = { 0 };
+	union bpf_attr attr;
 	struct xb_error *err;
 	char *log;
 	int fd;
 
+	clear(&attr);
 	attr.prog_type = BPF_PROG_TYPE_PERF_EVENT;
 	attr.insns = (uintptr_t)insns;
 	attr.insn_cnt = (uint32_t)n;

@@ -109,31 +109,28 @@ static void read_user(struct freeze_gen *g, int32_t bytes)
 	xb_bpf_call(g->a, BPF_FUNC_probe_read_user);
 }
 
-/* Which process, and its structure.  Falls through when there is none. */
-static void find_process(struct freeze_gen *g, int on_erlang, int c_stack)
+/*
+ * Which process, and its structure: what the scheduler says, since that holds on whatever stack the thread is, and whether
+ * or not the registers are where the layout says.  Falls through when there is none.
+ */
+static void find_process(struct freeze_gen *g, int c_stack)
 {
-	int c_p = xb_freeze_role(g, XB_R_c_p);
-	int have = xb_bpf_label(g->a), from_scheduler = xb_bpf_label(g->a), none = xb_bpf_label(g->a);
+	int ask = xb_bpf_label(g->a), off_c_stack = xb_bpf_label(g->a), none = xb_bpf_label(g->a);
 	struct xb_bpf_asm *a = g->a;
 
 	xb_bpf_jmp_imm(a, BPF_JEQ, RT, 0, none);
-	if (g->c->layout->has_konst[XB_K_NATIVE_STACK] && g->c->layout->konst[XB_K_NATIVE_STACK] != 0 &&
-	    c_p >= 0) {
-		/* Off its C stack a thread is on the Erlang stack, and the register holds. */
+	if (g->c->layout->has_konst[XB_K_NATIVE_STACK] && g->c->layout->konst[XB_K_NATIVE_STACK] != 0) {
+		/* Off its C stack a thread is on the Erlang stack. */
 		xb_bpf_ldx(a, 8, BPF_REG_1, RS, xb_freeze_reg_at(XB_REG_RSP));
 		xb_bpf_ldx(a, 8, BPF_REG_2, RT, THREAD(low));
 		xb_bpf_ldx(a, 8, BPF_REG_3, RT, THREAD(top));
-		xb_bpf_jmp_imm(a, BPF_JEQ, BPF_REG_2, 0, from_scheduler);
-		xb_bpf_jmp(a, BPF_JLT, BPF_REG_1, BPF_REG_2, on_erlang);
-		xb_bpf_jmp(a, BPF_JLT, BPF_REG_1, BPF_REG_3, from_scheduler);
-		xb_bpf_here(a, on_erlang);
+		xb_bpf_jmp_imm(a, BPF_JEQ, BPF_REG_2, 0, ask);
+		xb_bpf_jmp(a, BPF_JLT, BPF_REG_1, BPF_REG_2, off_c_stack);
+		xb_bpf_jmp(a, BPF_JLT, BPF_REG_1, BPF_REG_3, ask);
+		xb_bpf_here(a, off_c_stack);
 		xb_freeze_set_flag(g, XB_FREEZE_ON_ERLANG);
-		xb_bpf_ldx(a, 8, BPF_REG_3, RS, xb_freeze_reg_at(c_p));
-		xb_bpf_goto(a, have);
-	} else {
-		xb_bpf_here(a, on_erlang);
 	}
-	xb_bpf_here(a, from_scheduler);
+	xb_bpf_here(a, ask);
 	xb_bpf_ldx(a, 8, BPF_REG_3, RT, THREAD(current_at));
 	xb_bpf_jmp_imm(a, BPF_JEQ, BPF_REG_3, 0, none);
 	xb_bpf_mov(a, BPF_REG_1, FP);
@@ -142,7 +139,6 @@ static void find_process(struct freeze_gen *g, int on_erlang, int c_stack)
 	xb_bpf_jmp_imm(a, BPF_JNE, BPF_REG_0, 0, none);
 	xb_bpf_ldx(a, 8, BPF_REG_3, FP, L_WORD);
 	xb_bpf_jmp_imm(a, BPF_JEQ, BPF_REG_3, 0, none);
-	xb_bpf_here(a, have);
 	xb_bpf_stx(a, 8, RS, HEAD(proc), BPF_REG_3);
 	xb_bpf_mov(a, BPF_REG_1, RS);
 	xb_bpf_alu_imm(a, BPF_ADD, BPF_REG_1, g->proc_at);
@@ -180,7 +176,7 @@ struct xb_error *xb_freeze_program(const struct xb_freeze_config *c, struct xb_b
 {
 	struct freeze_gen g = { .a = ret, .c = c, .proc_at = sizeof(struct xb_freeze_head) };
 	size_t proc = xb_freeze_proc_bytes(c->layout);
-	int on_erlang, c_stack, erlang, stranger;
+	int c_stack, erlang, stranger;
 
 	if (proc == 0 || proc > XB_FREEZE_PROC_MAX)
 		return xb_errorf(XB_ERR_UNSUPPORTED,
@@ -189,7 +185,6 @@ struct xb_error *xb_freeze_program(const struct xb_freeze_config *c, struct xb_b
 	xb_bpf_asm_init(ret);
 	g.out = xb_bpf_label(ret);
 	g.quit = xb_bpf_label(ret);
-	on_erlang = xb_bpf_label(ret);
 	c_stack = xb_bpf_label(ret);
 	erlang = xb_bpf_label(ret);
 	stranger = xb_bpf_label(ret);
@@ -204,7 +199,7 @@ struct xb_error *xb_freeze_program(const struct xb_freeze_config *c, struct xb_b
 	xb_bpf_jmp_imm(ret, BPF_JNE, RT, 0, stranger);
 	xb_freeze_set_flag(&g, XB_FREEZE_STRANGER);
 	xb_bpf_here(ret, stranger);
-	find_process(&g, on_erlang, c_stack);
+	find_process(&g, c_stack);
 	xb_bpf_here(ret, c_stack);
 	xb_freeze_c_stack(&g, erlang);
 	xb_bpf_here(ret, erlang);

@@ -172,8 +172,12 @@ static void locate_erlang(struct freeze_gen *g)
 		/* The register itself while no C function has saved it, else one of the saved words. */
 		int reg = saved >= 0 ? saved : E;
 
-		if (reg >= 0 && reg != XB_REG_RSP) {
-			xb_bpf_ldx(a, 8, BPF_REG_1, RS, xb_freeze_reg_at(reg));
+		for (int r = 0; r < XB_REG_RIP; r++) {
+			bool kept = r == XB_REG_RBX || r == XB_REG_RBP || r >= XB_REG_R12;
+
+			if (reg >= 0 ? r != reg || r == XB_REG_RSP : !kept)
+				continue;
+			xb_bpf_ldx(a, 8, BPF_REG_1, RS, xb_freeze_reg_at(r));
 			candidate(g);
 		}
 		scan_c_stack(g);
