@@ -45,14 +45,17 @@ tap_is "as text: a line for each" 2 "$(grep -cE "^ *($one|$two) " "$TMP/text")"
 copy=$TMP/upgraded
 mkdir "$copy" && cp -a "$(dirname "$(readlink "/proc/$one/exe")")/." "$copy/" || exit 1
 if [ -z "${VM_ROOT:-}" ]; then
+	# A JIT is what erlexec takes by itself.
+	flavor='-emu_flavor emu'
+	! vm_is_jit || flavor=
 	(
 		unset ERL_FLAGS
 		# Its programs are taken away below: it may stumble over that, and leave a dump where it stands.
 		cd "$TMP" || exit
 		ROOTDIR=$(vm__erl 'io:format("~ts", [code:root_dir()])')
+		# shellcheck disable=SC2086 # two words or none
 		ERL_CRASH_DUMP=/dev/null HOME=$TMP BINDIR=$copy ROOTDIR=$ROOTDIR EMU=beam PROGNAME=erl \
-			exec "$copy/erlexec" -noinput -emu_flavor "$(vm_is_jit && echo jit || echo emu)" \
-			</dev/null >/dev/null 2>&1
+			exec "$copy/erlexec" -noinput $flavor </dev/null >/dev/null 2>&1
 	) &
 	for _ in $(seq 100); do
 		pid=$(pgrep -f "^$copy/beam" | head -n 1)

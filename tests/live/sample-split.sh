@@ -65,7 +65,15 @@ else
 	# An interpreter, or a JIT without the native stack.
 	# Callers are read after the sample, when another slice may run: they are marked, and not compared.
 	among total split:hot_a/2 split:hot_b/2 split:hot_c/2 | near "by function: what the VM works for"
-	tap_is "no stack that was read afterwards is called exact" true "$(jq '.health.exact_percent == 0' "$TMP/top.json")"
+	if [ "$(jq -r .health.backend "$TMP/top.json")" = bpf ]; then
+		# Frozen with the sample: at most one frame is in doubt, which slice it is never.
+		among total split:slice_a/2 split:slice_b/2 split:slice_c/2 | near "by function: with what they call"
+		vm_is_jit || tap_is "at least half of the stacks are exact" true \
+			"$(jq '.health.exact_percent >= 50' "$TMP/top.json")"
+	else
+		tap_is "no stack that was read afterwards is called exact" true \
+			"$(jq '.health.exact_percent == 0' "$TMP/top.json")"
+	fi
 fi
 whole "by function"
 tap_is "at least 99 % of the stacks reach their root" true "$(jq '.health.rooted_percent >= 99' "$TMP/top.json")"
