@@ -143,8 +143,8 @@ truth_compare() {
 }
 
 # truth_zoo NAME WHERE FLAG...: VM NAME with the zoo, which is left running, and the whole comparison, whose pieces are
-# WHERE.truth, .backtraces, .json and .compared.  A busy machine may leave a process time to move after the VM told of it:
-# then all of it once more, on a new VM, twice at most.  Returns 1 when there were differences each time, 2 when the
+# WHERE.truth, .backtraces, .json and .compared.  A busy machine may leave a process time to move after the VM told of
+# it: then all of it once more, on a new VM, twice at most.  Returns 1 when there were differences each time, 2 when the
 # report failed.  Needs tests/lib/vm.sh, BUILD and the programs compiled.
 truth_zoo() {
 	truth__name=$1
@@ -155,7 +155,8 @@ truth_zoo() {
 		# From OTP 28 on supervisors hibernate after a second without work.
 		sleep 1.5
 		# In this order: after the truth nothing in the VM moves.
-		vm_ask "$truth__name" backtraces "$truth__at.backtraces" && vm_ask "$truth__name" truth "$truth__at.truth" || exit 1
+		vm_ask "$truth__name" backtraces "$truth__at.backtraces" || exit 1
+		vm_ask "$truth__name" truth "$truth__at.truth" || exit 1
 		"$BUILD/erlang-sample" --all --json "$VM_PID" >"$truth__at.json" 2>"$truth__at.err" || {
 			cat "$truth__at.err"
 			return 2
