@@ -130,7 +130,7 @@ static bool fits(const struct bpf_source *b, const struct xb_freeze_head *h, siz
 {
 	size_t fixed = sizeof(*h) + b->proc_bytes, c = (size_t)(h->c_len + 7) & ~(size_t)7;
 
-	return len >= fixed && h->c_len <= XB_FREEZE_C_MAX + 8 && h->e_len <= XB_FREEZE_E_MAX + 8 &&
+	return len >= fixed && h->c_len <= XB_FREEZE_C_MAX + 4096 && h->e_len <= XB_FREEZE_E_MAX + 8 &&
 	       h->k_len <= XB_FREEZE_KERNEL_MAX && len - fixed >= c + h->e_len + h->k_len;
 }
 

@@ -41,9 +41,9 @@ struct xb_freeze_head {
 	uint64_t flags;
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 	uint64_t pid_tgid, cpu, period_ns;
-	uint64_t ip, cs; /* what was interrupted, which may be the kernel */
-	uint64_t proc;   /* Process structure, 0: none */
-	uint64_t c_addr, c_len;
+	uint64_t ip, cs;        /* what was interrupted, which may be the kernel */
+	uint64_t proc;          /* Process structure, 0: none */
+	uint64_t c_addr, c_len; /* from rsp, or from the page it is in */
 	uint64_t e_addr, e_len;
 	uint64_t k_len;   /* bytes of kernel call chain */
 	uint64_t c_holes; /* pieces of the C stack that were never touched: zeros */

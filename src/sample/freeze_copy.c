@@ -1,58 +1,75 @@
 /*
  * The code that copies stacks (see freeze.h).
  *
- * The verifier wants every length and every offset bounded right before its use, so each piece is copied in steps of at
- * most a page with both checked.  Steps end at page bounds, because reading a user range fails as a whole when one of its
- * pages is not there.
+ * The verifier wants every length and every offset bounded right before its use, and goes through every way a value may
+ * have come about: few branches, and constants where there are many.  Reading a user range fails as a whole when one of
+ * its pages is not there; then a C stack is read page by page.
  */
 #include "sample/freeze_priv.h"
 
-enum { PAGE = 4096, SCAN_WORDS = 64, GC_BYTES = 4096 };
+enum { PAGE = 4096, SCAN_WORDS = 16, GC_BYTES = 4096 };
 
-/* Copy [L_AT, L_END) to the end of the record, at most @max bytes.  @hole: where to go when a piece is not there; -1:
- * it is left as zeros and counted. */
-static void copy(struct freeze_gen *g, int32_t max, int hole)
+/* Copy [L_AT, L_END), at most @max bytes, to the end of the record in one piece; when it is not all there, go to
+ * @failed.  L_STEP is how much it was. */
+static void copy_whole(struct freeze_gen *g, int32_t max, int failed)
 {
 	struct xb_bpf_asm *a = g->a;
-	int done = xb_bpf_label(a);
+	int nothing = xb_bpf_label(a);
 
-	for (int32_t step = 0; step <= max / PAGE; step++) {
-		int whole = xb_bpf_label(a), got = xb_bpf_label(a);
+	xb_bpf_st_imm(a, 8, FP, L_STEP, 0);
+	xb_bpf_ldx(a, 8, BPF_REG_3, FP, L_AT);
+	xb_bpf_ldx(a, 8, BPF_REG_2, FP, L_END);
+	xb_bpf_jmp(a, BPF_JGE, BPF_REG_3, BPF_REG_2, nothing);
+	xb_bpf_alu(a, BPF_SUB, BPF_REG_2, BPF_REG_3);
+	xb_bpf_jmp_imm(a, BPF_JGT, BPF_REG_2, max, failed);
+	xb_bpf_stx(a, 8, FP, L_STEP, BPF_REG_2);
+	xb_bpf_mov(a, BPF_REG_1, RS);
+	xb_bpf_alu(a, BPF_ADD, BPF_REG_1, RN);
+	xb_bpf_call(a, BPF_FUNC_probe_read_user);
+	xb_bpf_jmp_imm(a, BPF_JNE, BPF_REG_0, 0, failed);
+	xb_bpf_ldx(a, 8, BPF_REG_2, FP, L_STEP);
+	xb_bpf_jmp_imm(a, BPF_JGT, BPF_REG_2, max, failed);
+	xb_bpf_alu(a, BPF_ADD, RN, BPF_REG_2);
+	xb_bpf_here(a, nothing);
+}
 
-		xb_bpf_ldx(a, 8, BPF_REG_3, FP, L_AT);
+/*
+ * The C stack page by page, from the page that rsp is in: pages that were never touched are zeros, and counted.  All
+ * lengths are constants here, or the verifier would try them all.
+ */
+static void copy_pages(struct freeze_gen *g)
+{
+	struct xb_bpf_asm *a = g->a;
+	int done[XB_FREEZE_C_MAX / PAGE + 2], end = xb_bpf_label(a);
+
+	xb_bpf_ldx(a, 8, BPF_REG_1, RS, HEAD(c_addr));
+	xb_bpf_alu_imm(a, BPF_AND, BPF_REG_1, -PAGE);
+	xb_bpf_stx(a, 8, RS, HEAD(c_addr), BPF_REG_1);
+	for (size_t k = 0; k < XB_ARRAY_LEN(done); k++)
+		done[k] = xb_bpf_label(a);
+	for (int32_t k = 0; k <= XB_FREEZE_C_MAX / PAGE; k++) {
+		int there = xb_bpf_label(a);
+
+		xb_bpf_ldx(a, 8, BPF_REG_3, RS, HEAD(c_addr));
+		xb_bpf_alu_imm(a, BPF_ADD, BPF_REG_3, k * PAGE);
 		xb_bpf_ldx(a, 8, BPF_REG_2, FP, L_END);
-		xb_bpf_jmp(a, BPF_JGE, BPF_REG_3, BPF_REG_2, done);
-		xb_bpf_alu(a, BPF_SUB, BPF_REG_2, BPF_REG_3);
-		xb_bpf_mov(a, BPF_REG_1, BPF_REG_3);
-		xb_bpf_alu_imm(a, BPF_AND, BPF_REG_1, PAGE - 1);
-		xb_bpf_mov_imm(a, BPF_REG_4, PAGE);
-		xb_bpf_alu(a, BPF_SUB, BPF_REG_4, BPF_REG_1);
-		xb_bpf_jmp(a, BPF_JLE, BPF_REG_2, BPF_REG_4, whole);
-		xb_bpf_mov(a, BPF_REG_2, BPF_REG_4);
-		xb_bpf_here(a, whole);
-		xb_bpf_jmp_imm(a, BPF_JGT, BPF_REG_2, PAGE, done);
-		xb_bpf_jmp_imm(a, BPF_JGT, RN, XB_FREEZE_SCRATCH - PAGE, done);
-		xb_bpf_stx(a, 8, FP, L_STEP, BPF_REG_2);
+		xb_bpf_jmp(a, BPF_JGE, BPF_REG_3, BPF_REG_2, done[k]);
 		xb_bpf_mov(a, BPF_REG_1, RS);
-		xb_bpf_alu(a, BPF_ADD, BPF_REG_1, RN);
+		xb_bpf_alu_imm(a, BPF_ADD, BPF_REG_1, g->var_at + k * PAGE);
+		xb_bpf_mov_imm(a, BPF_REG_2, PAGE);
 		xb_bpf_call(a, BPF_FUNC_probe_read_user);
-		xb_bpf_jmp_imm(a, BPF_JEQ, BPF_REG_0, 0, got);
-		if (hole >= 0) {
-			xb_bpf_goto(a, hole);
-		} else {
-			xb_bpf_ldx(a, 8, BPF_REG_1, RS, HEAD(c_holes));
-			xb_bpf_alu_imm(a, BPF_ADD, BPF_REG_1, 1);
-			xb_bpf_stx(a, 8, RS, HEAD(c_holes), BPF_REG_1);
-		}
-		xb_bpf_here(a, got);
-		xb_bpf_ldx(a, 8, BPF_REG_2, FP, L_STEP);
-		xb_bpf_jmp_imm(a, BPF_JGT, BPF_REG_2, PAGE, done);
-		xb_bpf_alu(a, BPF_ADD, RN, BPF_REG_2);
-		xb_bpf_ldx(a, 8, BPF_REG_3, FP, L_AT);
-		xb_bpf_alu(a, BPF_ADD, BPF_REG_3, BPF_REG_2);
-		xb_bpf_stx(a, 8, FP, L_AT, BPF_REG_3);
+		xb_bpf_jmp_imm(a, BPF_JEQ, BPF_REG_0, 0, there);
+		xb_bpf_ldx(a, 8, BPF_REG_1, RS, HEAD(c_holes));
+		xb_bpf_alu_imm(a, BPF_ADD, BPF_REG_1, 1);
+		xb_bpf_stx(a, 8, RS, HEAD(c_holes), BPF_REG_1);
+		xb_bpf_here(a, there);
 	}
-	xb_bpf_here(a, done);
+	for (int32_t k = XB_FREEZE_C_MAX / PAGE + 1; k >= 0; k--) {
+		xb_bpf_here(a, done[k]);
+		xb_bpf_mov_imm(a, RN, g->var_at + k * PAGE);
+		xb_bpf_goto(a, end);
+	}
+	xb_bpf_here(a, end);
 }
 
 /* @dst = the smaller of @dst and @src */
@@ -68,7 +85,8 @@ static void at_most(struct freeze_gen *g, int dst, int src)
 void xb_freeze_c_stack(struct freeze_gen *g, int after)
 {
 	struct xb_bpf_asm *a = g->a;
-	int whole = xb_bpf_label(a), bounded = xb_bpf_label(a);
+	int whole = xb_bpf_label(a), bounded = xb_bpf_label(a), pages = xb_bpf_label(a),
+	    copied = xb_bpf_label(a);
 
 	xb_bpf_ldx(a, 8, BPF_REG_1, RS, HEAD(flags));
 	xb_bpf_alu_imm(a, BPF_AND, BPF_REG_1, XB_FREEZE_ON_ERLANG);
@@ -88,7 +106,11 @@ void xb_freeze_c_stack(struct freeze_gen *g, int after)
 	at_most(g, BPF_REG_4, BPF_REG_2);
 	xb_bpf_here(a, bounded);
 	xb_bpf_stx(a, 8, FP, L_END, BPF_REG_4);
-	copy(g, XB_FREEZE_C_MAX, -1);
+	copy_whole(g, XB_FREEZE_C_MAX, pages);
+	xb_bpf_goto(a, copied);
+	xb_bpf_here(a, pages);
+	copy_pages(g);
+	xb_bpf_here(a, copied);
 	xb_bpf_mov(a, BPF_REG_1, RN);
 	xb_bpf_alu_imm(a, BPF_SUB, BPF_REG_1, g->var_at);
 	xb_bpf_stx(a, 8, RS, HEAD(c_len), BPF_REG_1);
@@ -127,12 +149,12 @@ static void scan_c_stack(struct freeze_gen *g)
 	/* r1: how far into the copy the words end.  Not copied that far: nothing to look at. */
 	xb_bpf_ldx(a, 8, BPF_REG_2, RS, HEAD(c_len));
 	xb_bpf_jmp(a, BPF_JGT, BPF_REG_1, BPF_REG_2, done);
-	xb_bpf_jmp_imm(a, BPF_JGT, BPF_REG_1, XB_FREEZE_C_MAX, done);
+	xb_bpf_jmp_imm(a, BPF_JGT, BPF_REG_1, XB_FREEZE_C_MAX + PAGE, done);
 	xb_bpf_stx(a, 8, FP, L_SCAN, BPF_REG_1);
 	for (int i = 1; i <= SCAN_WORDS; i++) {
 		xb_bpf_ldx(a, 8, BPF_REG_1, FP, L_SCAN);
 		xb_bpf_jmp_imm(a, BPF_JLT, BPF_REG_1, 8 * i, done);
-		xb_bpf_jmp_imm(a, BPF_JGT, BPF_REG_1, XB_FREEZE_C_MAX, done);
+		xb_bpf_jmp_imm(a, BPF_JGT, BPF_REG_1, XB_FREEZE_C_MAX + PAGE, done);
 		xb_bpf_mov(a, BPF_REG_2, RS);
 		xb_bpf_alu(a, BPF_ADD, BPF_REG_2, BPF_REG_1);
 		xb_bpf_ldx(a, 8, BPF_REG_1, BPF_REG_2, (int16_t)(g->var_at - 8 * i));
@@ -208,22 +230,19 @@ void xb_freeze_erlang_stack(struct freeze_gen *g)
 	int hole = xb_bpf_label(a), set = xb_bpf_label(a);
 
 	locate_erlang(g);
-
 	xb_bpf_ldx(a, 8, BPF_REG_1, FP, L_AT);
 	xb_bpf_stx(a, 8, RS, HEAD(e_addr), BPF_REG_1);
 	xb_bpf_alu_imm(a, BPF_ADD, BPF_REG_1, XB_FREEZE_E_MAX);
 	xb_bpf_ldx(a, 8, BPF_REG_2, FP, L_END);
 	at_most(g, BPF_REG_2, BPF_REG_1);
 	xb_bpf_stx(a, 8, FP, L_END, BPF_REG_2);
-	copy(g, XB_FREEZE_E_MAX, hole);
+	copy_whole(g, XB_FREEZE_E_MAX, hole);
+	xb_bpf_ldx(a, 8, BPF_REG_1, FP, L_STEP);
+	xb_bpf_stx(a, 8, RS, HEAD(e_len), BPF_REG_1);
 	xb_bpf_goto(a, set);
 	xb_bpf_here(a, hole);
 	xb_freeze_set_flag(g, XB_FREEZE_E_HOLE);
 	xb_bpf_here(a, set);
-	xb_bpf_ldx(a, 8, BPF_REG_1, FP, L_AT);
-	xb_bpf_ldx(a, 8, BPF_REG_2, RS, HEAD(e_addr));
-	xb_bpf_alu(a, BPF_SUB, BPF_REG_1, BPF_REG_2);
-	xb_bpf_stx(a, 8, RS, HEAD(e_len), BPF_REG_1);
 }
 
 void xb_freeze_kernel_chain(struct freeze_gen *g)

@@ -162,7 +162,8 @@ static void judge(const unsigned char *bytes, size_t len, const struct xb_layout
 	assert_int_equal(h->flags, XB_FREEZE_NO_PROC | XB_FREEZE_STRANGER);
 	assert_int_equal(h->e_len, 0);
 	xb_freeze_regs(h, &regs);
-	assert_int_equal(regs.r[XB_REG_RSP], h->c_addr);
+	/* Where the stack ends nobody knew, so the copy was page by page. */
+	assert_int_equal(regs.r[XB_REG_RSP] & ~UINT64_C(4095), h->c_addr);
 	assert_int_equal(len, c_at + ((h->c_len + 7) & ~UINT64_C(7)) + h->k_len);
 	/* Our caller's frame is within the copy, as it was: the second word of the canary does not change. */
 	assert_true(canary >= h->c_addr && canary + 16 <= h->c_addr + h->c_len);
