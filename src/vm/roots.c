@@ -279,6 +279,7 @@ static struct xb_error *find_all(struct xb_search *s)
 
 		if (is_absent(vm, id) || (spec->later && !s->source->thorough))
 			continue;
+		vm->roots.failed = id;
 		XB_TRY(find_one(s, id));
 		if (vm->roots.at[id].sources == 0 && spec->need) {
 			XB_TRY(xb_error_wrap(xb_symbols_need(s->source->symbols, spec->symbol, &none),
@@ -288,6 +289,7 @@ static struct xb_error *find_all(struct xb_search *s)
 		if (id == XB_ROOT_PROC_TABLE)
 			XB_TRY(xb_roots_read(vm));
 	}
+	vm->roots.failed = XB_ROOT__COUNT;
 	return NULL;
 }
 

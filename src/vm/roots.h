@@ -80,6 +80,7 @@ struct xb_roots {
 	struct xb_root at[XB_ROOT__COUNT];
 	uint64_t value[XB_ROOT__COUNT]; /* what pointer and count variables held at attach; 0 for tables
 					 */
+	enum xb_root_id failed;         /* the one that ended the search, XB_ROOT__COUNT: none did */
 	bool thorough;                  /* every method was asked */
 	unsigned stale_hints;           /* roots that were not where the cache says */
 	/* Read once from the process table: none of it changes while the VM runs. */

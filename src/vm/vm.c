@@ -131,13 +131,6 @@ static void write_parts(const struct xb_layout *l, const char *const parts[4], s
 	}
 }
 
-static bool is_about(const struct xb_error *err, enum xb_root_id root)
-{
-	const char *name = xb_root_name(root);
-
-	return strncmp(xb_error_message(err), name, strlen(name)) == 0;
-}
-
 /* With a layout that somebody wrote, what cannot be found is most likely looked for in the wrong shape. */
 static struct xb_error *doubt_layout(const struct xb_vm *vm, struct xb_error *err)
 {
@@ -147,11 +140,8 @@ static struct xb_error *doubt_layout(const struct xb_vm *vm, struct xb_error *er
 	if (err == NULL || vm->layout.file == NULL ||
 	    (xb_error_code(err) != XB_ERR_MISMATCH && xb_error_code(err) != XB_ERR_NO_SYMBOL))
 		return err;
-	/* The one that the sentence is about, else the first that was not found. */
-	while (i < XB_ARRAY_LEN(shaped) && !is_about(err, shaped[i].root))
+	while (i < XB_ARRAY_LEN(shaped) && shaped[i].root != vm->roots.failed)
 		i++;
-	for (size_t k = 0; i == XB_ARRAY_LEN(shaped) && k < XB_ARRAY_LEN(shaped); k++)
-		i = vm->roots.at[shaped[k].root].addr == 0 ? k : i;
 	if (i == XB_ARRAY_LEN(shaped))
 		return err;
 	write_parts(&vm->layout, shaped[i].parts, &parts);
