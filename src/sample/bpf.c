@@ -31,7 +31,6 @@ struct bpf_source {
 	struct xb_map known; /* tid -> 1: in the threads map */
 	size_t proc_bytes;
 	struct xb_source_stats stats;
-	uint64_t strangers;
 	struct xb_raw_sample batch[BATCH];
 	struct xb_frozen frozen[BATCH];
 	size_t n_batch;
@@ -99,7 +98,6 @@ static void introduce(struct bpf_source *b, pid_t tid, xb_addr rsp)
 	const struct xb_map_line *stack;
 	struct xb_freeze_thread t = { 0 };
 
-	b->strangers++;
 	if (b->known.len >= MAX_THREADS || xb_map_get(&b->known, (uint64_t)tid) != NULL)
 		return;
 	stack = xb_maps_find(&b->s->maps, rsp);
@@ -178,7 +176,7 @@ static void take(struct bpf_source *b, const unsigned char *bytes, size_t len)
 		r->stack_len = f->e_len;
 	}
 	if ((h->flags & XB_FREEZE_STRANGER) != 0)
-		introduce(b, r->tid, h->regs[19]);
+		introduce(b, r->tid, r->regs.r[XB_REG_RSP]);
 	b->n_batch++;
 }
 
@@ -210,22 +208,21 @@ static struct xb_error *bpf_drain(void *self, const struct xb_taker *sink)
 static struct xb_error *bpf_wait(void *self, int timeout_ms, int caller_fd, unsigned *ret_why)
 {
 	struct bpf_source *b = self;
-	struct pollfd fds[3] = { { .fd = b->ring.fd, .events = POLLIN },
-				 { .fd = b->s->proc.pidfd, .events = POLLIN },
+	/* Not the ring: it is readable as soon as it holds anything, and no sample is worth a look of its own. */
+	struct pollfd fds[2] = { { .fd = b->s->proc.pidfd, .events = POLLIN },
 				 { .fd = caller_fd, .events = POLLIN } };
 	unsigned why = 0;
 
-	if (poll(fds, 3, timeout_ms) < 0) {
+	if (poll(fds, 2, timeout_ms) < 0) {
 		if (errno != EINTR)
 			return xb_error_sys(errno, "cannot wait for samples");
 		*ret_why = XB_WAKE_SIGNAL;
 		return NULL;
 	}
-	why |= (fds[0].revents & POLLIN) != 0 ? (unsigned)XB_WAKE_DATA : 0;
-	why |= fds[1].revents != 0 || (b->s->proc.pidfd < 0 && !xb_target_alive(&b->s->proc))
+	why |= fds[0].revents != 0 || (b->s->proc.pidfd < 0 && !xb_target_alive(&b->s->proc))
 		       ? (unsigned)XB_WAKE_EXIT
 		       : 0;
-	why |= fds[2].revents != 0 ? (unsigned)XB_WAKE_CALLER : 0;
+	why |= fds[1].revents != 0 ? (unsigned)XB_WAKE_CALLER : 0;
 	*ret_why = why;
 	return NULL;
 }

@@ -229,6 +229,14 @@ static bool build(struct xb_mixer *m, const struct xb_raw_sample *raw)
 	       xb_mixer_frozen(m, it);
 }
 
+/* What was read of the item's process; NULL when that is gone, or another one took its place since the sample. */
+static const struct xb_proc *process_of(const struct xb_mixer *m, const struct mixed_item *it)
+{
+	const struct mixed_proc *p = it->proc == UINT32_MAX ? NULL : &m->procs.data[it->proc];
+
+	return p != NULL && p->ok && p->p.id == it->out.proc_id ? &p->p : NULL;
+}
+
 struct xb_error *xb_mixer_run(struct xb_mixer *m, const struct xb_raw_sample *samples, size_t n,
 			      xb_mixed_fn fn, void *arg)
 {
@@ -250,9 +258,7 @@ struct xb_error *xb_mixer_run(struct xb_mixer *m, const struct xb_raw_sample *sa
 	for (size_t i = 0; i < m->items.len; i++) {
 		struct mixed_item *it = &m->items.data[i];
 
-		it->out.process = it->proc == UINT32_MAX || !m->procs.data[it->proc].ok
-					  ? NULL
-					  : &m->procs.data[it->proc].p;
+		it->out.process = process_of(m, it);
 		it->out.frames = m->frames.data + it->first;
 		it->out.n = it->n;
 		XB_TRY(fn(arg, &it->out));

@@ -24,15 +24,6 @@ xb_addr xb_mixer_current(const struct xb_mixer *m, struct mixed_item *it)
 	return c_p;
 }
 
-static bool has_root(const struct xb_mixer *m, const uint64_t *words, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (words[i] == m->vm->roots.value[XB_ROOT_NORMAL_EXIT])
-			return true;
-	}
-	return false;
-}
-
 /*
  * The interpreter keeps a slot for a return address at the top of every frame and writes it when the function calls:
  * while the function itself runs, what is there is left over from its last call, or from the one it is about to make.
@@ -83,7 +74,8 @@ bool xb_mixer_frozen(struct xb_mixer *m, struct mixed_item *it)
 	words = (const uint64_t *)(const void *)(f->e_stack + (E - f->e_addr));
 	n = (f->e_len - (size_t)(E - f->e_addr)) / 8;
 	/* The stack is in a block nobody knows the end of: without its first frame it may be anything. */
-	if (!has_root(m, words, n) && (f->moving || E + n * 8 != xb_rec_get(&rec, XB_F_Process_hend))) {
+	if (!xb_mixer_has_root(m, words, n) &&
+	    (f->moving || E + n * 8 != xb_rec_get(&rec, XB_F_Process_hend))) {
 		m->stats.not_frozen++;
 		return true;
 	}

@@ -217,6 +217,9 @@ enum mixed_round { MIXED_ROUND_FIRST, MIXED_ROUND_LONGER, MIXED_ROUND_AGAIN };
 XB_NODISCARD struct xb_error *xb_mixer_read_round(struct xb_mixer *m, enum mixed_round round,
 						  xb_addr *current);
 
+/** Whether stack words hold the CP of the process's first frame. */
+bool xb_mixer_has_root(const struct xb_mixer *m, const uint64_t *words, size_t n);
+
 /** Whether nothing of the item's stack is left to be read. */
 bool xb_mixer_is_whole(const struct mixed_item *it);
 

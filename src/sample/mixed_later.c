@@ -113,7 +113,9 @@ static bool finish(struct xb_mixer *m, struct mixed_item *it, uint64_t now)
 
 	judge_forced(m, it, mp);
 	if (mp != NULL && mp->ok) {
-		it->out.proc_id = mp->p.id;
+		/* A frozen sample knows it, and by now another process may live there. */
+		if (it->out.proc_id == 0)
+			it->out.proc_id = mp->p.id;
 		/* While it runs, i is where it was resumed some time ago: no frame of this moment. */
 		if (it->want == MIXED_SAVED_ALL && mp->p.grade != XB_GRADE_RUNNING)
 			pc = mp->p.i;

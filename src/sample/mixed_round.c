@@ -34,8 +34,7 @@ static bool locate(struct xb_mixer *m, const struct mixed_item *it, xb_addr *fro
 	return *from % 8 == 0 && *from <= *to && *to - *from <= (UINT64_C(1) << 40);
 }
 
-/* Whether the words at @at hold the CP of the process's first frame. */
-static bool has_root(const struct xb_mixer *m, const uint64_t *words, size_t n)
+bool xb_mixer_has_root(const struct xb_mixer *m, const uint64_t *words, size_t n)
 {
 	uint64_t root = m->vm->roots.value[XB_ROOT_NORMAL_EXIT];
 
@@ -145,7 +144,7 @@ static void take_all(struct xb_mixer *m, const struct io_list *io, const struct 
 
 		/* Short is enough when the first frame is there. */
 		it->n_words = io->data[k].got / 8;
-		it->whole = has_root(m, m->words.data + it->words_at, it->n_words);
+		it->whole = xb_mixer_has_root(m, m->words.data + it->words_at, it->n_words);
 		it->read = it->whole || io->data[k].got == io->data[k].len;
 	}
 	for (size_t i = 0; i < m->items.len; i++) {

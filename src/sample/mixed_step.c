@@ -12,10 +12,10 @@
 enum {
 	REACH = 1024,        /* bytes of a handler; those of calls and returns have less than 200 */
 	MAX_KNOWN = 1 << 16, /* places remembered before all are forgotten */
-	UNKNOWN,
-	SETTLED,
-	UNSETTLED, /* values of the map */
 };
+
+/* Values of the map; 0 is not known. */
+enum { SETTLED = 1, UNSETTLED };
 
 /* Of a place, whatever I is: nothing changes any more until the next instruction begins. */
 static bool settled(struct xb_mixer *m, xb_addr rip, int E, int I)

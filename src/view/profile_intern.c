@@ -159,15 +159,16 @@ uint32_t xb_profile_process(struct xb_profile *p, const struct xb_mixed *m)
 	if (m->proc == 0)
 		return XB_PROFILE_NO_PROCESS;
 	/* On a normal scheduler a process asked for later may be another one: better none than a wrong one. */
-	if (m->process == NULL || m->proc_id == 0 ||
-	    (m->proc_later && m->mode == XB_MIXED_IN_C && m->sched != NULL &&
-	     m->sched->kind == XB_SCHED_NORMAL))
+	if (m->proc_id == 0 || (m->proc_later && m->mode == XB_MIXED_IN_C && m->sched != NULL &&
+				m->sched->kind == XB_SCHED_NORMAL))
 		return XB_PROFILE_GONE;
 	at = xb_map_at(&p->process_of, m->proc_id);
 	if (at == NULL)
 		return XB_PROFILE_GONE;
 	if (*at != 0)
 		return (uint32_t)(*at - 1);
+	if (m->process == NULL)
+		return XB_PROFILE_GONE;
 	xb_proc_write_id(p->s->vm, m->proc_id, &text);
 	new.pid = xb_arena_strndup(&p->arena, xb_str_get(&text), text.len);
 	xb_str_clear(&text);
